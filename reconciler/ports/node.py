@@ -1,0 +1,86 @@
+"""What runs on a node: the code behind a step kind, and the clock. Protocols and their values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from reconciler.model.configured import Secret, VolumeRecord
+from reconciler.plan.step import Args, Step
+
+
+class Effect(Enum):
+    """How much of a step's effect is already there."""
+
+    ABSENT = "absent"
+    PARTIAL = "partial"
+    PRESENT = "present"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A step with what it needs on the node.
+
+    Attributes:
+        volume: the record after the plan; previous: the record before it (None: the volume is new).
+        secret: credentials of the volume, if its node may know them.
+        txn: the transaction, for messages and marks.
+    """
+
+    step: Step
+    txn: str
+    volume: VolumeRecord | None = None
+    previous: VolumeRecord | None = None
+    secret: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """The answer of `check`: how much is there, and the before-image that `undo` will be given.
+
+    `before` is written to the journal with the claim, before any effect: it must say everything that
+    `undo` has to restore ("absent" included) and hold no secret. At most 16 KiB of plain JSON.
+    """
+
+    effect: Effect
+    before: Args = field(default_factory=dict)
+
+
+class Action(Protocol):
+    """The code behind one step kind, on the node. All three are idempotent and raise StepError.
+
+    The laws (tests check them for every kind against the real adapters): ``do`` twice is ``do``;
+    ``undo`` twice is ``undo``; ``undo`` after ``do`` restores what the step may touch; ``undo`` of a
+    step that never ran changes nothing.
+    """
+
+    def check(self, call: Call) -> Checked:
+        """Look, without changing anything.
+
+        Raises StepError to refuse the step before any effect (foreign brick, wrong filesystem).
+        """
+        ...
+
+    def do(self, call: Call, before: Args) -> Args:
+        """Bring the effect about, also after a half-done earlier `do`. Returns facts worth recording."""
+        ...
+
+    def undo(self, call: Call, before: Args) -> None:
+        """Restore exactly `before`, also after a half-done `do`, and nothing else."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, so that the core can be tested without waiting."""
+
+    def now(self) -> int:
+        """Return the wall-clock second since the epoch, for people and records.
+
+        No decision compares it with another machine's clock.
+        """
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that only go forward on this machine."""
+        ...
