@@ -68,6 +68,8 @@ class VolumeRecord:
         next_client: number of the next brick id to hand out.
         bricks: in subvolume order.
         options: name and value as declared, sorted by name.
+        pinned: defaults fixed when the volume was created, so that a newer tool with other defaults
+            changes nothing; `options` win over them.
         volgen: version of the graph rules the volume is rendered with; changes only by a plan.
         policy_since: wall-clock second since which `deletion_policy` has been live.
     """
@@ -80,6 +82,7 @@ class VolumeRecord:
     state: VolumeState
     bricks: tuple[BrickRecord, ...]
     options: tuple[tuple[str, str], ...] = ()
+    pinned: tuple[tuple[str, str], ...] = ()
     deletion_policy: DeletionPolicy = DeletionPolicy.PROTECT
     policy_since: int = 0
     restart: Restart = field(default_factory=Restart)
@@ -90,6 +93,10 @@ class VolumeRecord:
     def address(self) -> Address:
         """Return the volume's address, ``volume/NAME``."""
         return Address(f"volume/{self.name}")
+
+    def effective_options(self) -> dict[str, str]:
+        """Return what graphs are rendered from: pinned defaults, overridden by declared options."""
+        return {**dict(self.pinned), **dict(self.options)}
 
     def brick_address(self, brick: BrickRecord) -> Address:
         """Return the address of one of its bricks, ``brick/NAME/SLOT``."""

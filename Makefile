@@ -1,0 +1,55 @@
+# Two commands for a new user: `make demo` (the main job on a real three-node lab) and `make test`.
+# Everything runs from .venv, made by scripts/setup.sh from requirements.lock; run any target again at will.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup venv demo play play-down test check fix real golden schema soak clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+setup: ## install what is missing (system packages as root) and build .venv
+	@scripts/setup.sh all
+
+venv: ## build .venv only, no system packages
+	@scripts/setup.sh venv
+
+demo: setup ## the main job on a real three-node lab, with narration
+	@exec $(PY) -m reconciler.lab.demo
+
+play: setup ## the demo's lab, left running and mounted
+	@exec $(PY) -m reconciler.lab.demo --play
+
+play-down: ## end what `make play` left running
+	@exec $(PY) -m reconciler lab down
+
+test: setup check real ## set up, then every test
+
+check: venv ## lint, types, floors, and the tests that need no root (about a minute)
+	.venv/bin/ruff check reconciler tests
+	.venv/bin/ruff format --check reconciler tests
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+	.venv/bin/pytest -m "not real" -n 2
+
+fix: venv ## format, and repair what the linter can
+	.venv/bin/ruff check --fix reconciler tests
+	.venv/bin/ruff format reconciler tests
+
+real: setup ## the tests on real etcd, glusterfsd and mounts (root)
+	.venv/bin/pytest -m real
+
+golden: venv ## compare volfiles with the stored ones
+	.venv/bin/pytest tests/golden
+
+schema: venv ## write schemas/ again from the code
+	$(PY) -m reconciler schema > schemas/cluster.v1.schema.json.new
+	mv schemas/cluster.v1.schema.json.new schemas/cluster.v1.schema.json
+
+soak: setup ## ten minutes without agents or etcd, under I/O
+	GLUSTER_STATE_SOAK_SECONDS=600 .venv/bin/pytest -m real tests/real -k soak --timeout 1200
+
+clean: ## remove what the build made
+	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

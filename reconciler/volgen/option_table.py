@@ -1,0 +1,70 @@
+"""The table of volume options: which name ends up as which key of which xlator.
+
+The rows are data, in ``options.json``, one per line. Their order is meaningful twice: of two rows that
+set the same key the later one wins, and client performance xlators are stacked in row order.
+
+A row holds ``name`` (as users write it), ``xlator`` (type), ``key`` (the xlator's own name for it),
+``default`` (written even when nobody set the option), ``rule`` (see `Rule`) and, for checking,
+``kind`` with ``low``, ``high`` and ``choices``. A name can have several rows.
+
+Source: names, renames and defaults are those glusterd 10.3 accepts (xlators/mgmt/glusterd/src/
+glusterd-volume-set.c); kinds and ranges are those of the option structures in the 10.3 xlator libraries.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from importlib import resources
+
+
+class Rule(Enum):
+    """How a row reaches a graph."""
+
+    SET = "set"  #: set `key` on every xlator of type `xlator`
+    PERF = "perf"  #: the value says whether the client stack has `xlator`
+    DEBUG = "debug"  #: the value says above which xlator a debugging xlator goes
+    AUTH = "auth"  #: ``auth.addr.BRICK.key`` of the brick's server
+    BRICK_STATS = "brick-stats"  #: set `key` on io-stats of bricks only
+    CLIENT_STATS = "client-stats"  #: set `key` on io-stats of everything but bricks
+    SHD = "shd"  #: set `key` only in the self-heal daemon's graph
+    TLS = "tls"  #: set `key` on clients and brick servers, if declared
+    TOGGLE = "toggle"  #: decides structure in code, or does nothing in a volfile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionRow:
+    """One row. `kind` is ``bool int size percent percent-or-size number time path choice`` or empty (any)."""
+
+    name: str
+    xlator: str
+    key: str = ""
+    default: str | None = None
+    rule: Rule = Rule.SET
+    kind: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@cache
+def rows() -> tuple[OptionRow, ...]:
+    """Return all rows in order."""
+    text = resources.files("reconciler.volgen").joinpath("options.json").read_text(encoding="utf-8")
+    return tuple(
+        OptionRow(
+            **{**row, "rule": Rule(row.get("rule", "set")), "choices": tuple(row.get("choices", ()))},
+        )
+        for row in json.loads(text)
+    )
+
+
+@cache
+def rows_by_name() -> dict[str, tuple[OptionRow, ...]]:
+    """Return the rows of each option name. Callers do not change the mapping."""
+    found: dict[str, tuple[OptionRow, ...]] = {}
+    for row in rows():
+        found[row.name] = (*found.get(row.name, ()), row)
+    return found

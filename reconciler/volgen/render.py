@@ -1,0 +1,70 @@
+"""All graphs of a volume under the file names glusterd gives them.
+
+Source: glusterfs 10.3 xlators/mgmt/glusterd/src/glusterd-volgen.c: get_brick_filepath,
+glusterd_create_volfiles; glusterd-utils.c: gd_set_shared_brick_count.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.model.volume import VolumeState
+from reconciler.volgen.brick import SHARED_STORAGE, brick_graph
+from reconciler.volgen.client import client_graph, gfproxy_client_graph, gfproxyd_graph
+from reconciler.volgen.services import rebalance_graph, shd_graph, snapd_graph
+from reconciler.volgen.settings import VolumeSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.model.configured import BrickRecord, Secret, VolumeRecord
+    from reconciler.volgen.graph import Graph
+
+
+def all_graphs(volume: VolumeRecord, *, secret: Secret, host: str) -> Mapping[str, Graph]:
+    """Return every graph of the volume by file name, as seen from one node.
+
+    Args:
+        volume: the volume.
+        secret: its credentials.
+        host: the node: the host its bricks are declared under, or its node id.
+
+    Raises:
+        VolfileError: options contradict each other or make no graph.
+    """
+    name = volume.name
+    graphs = {
+        brick_file_name(volume, brick): brick_graph(
+            volume, brick, secret=secret, shared_brick_count=shared_brick_count(volume, brick, host=host)
+        )
+        for brick in volume.bricks
+    }
+    graphs[f"trusted-{name}.tcp-fuse.vol"] = client_graph(volume, secret=secret)
+    graphs[f"trusted-{name}.tcp-gfproxy-fuse.vol"] = gfproxy_client_graph(volume, secret=secret)
+    graphs[f"{name}.gfproxyd.vol"] = gfproxyd_graph(volume, secret=secret)
+    if name != SHARED_STORAGE:  # nobody untrusted may mount that one
+        graphs[f"{name}.tcp-fuse.vol"] = client_graph(volume)
+    if volume.shape.heals:
+        graphs[f"{name}-shd.vol"] = shd_graph(volume, secret=secret)
+    if len(volume.subvolumes()) > 1:
+        graphs[f"{name}-rebalance.vol"] = rebalance_graph(volume, secret=secret)
+    uss = VolumeSettings(volume.effective_options()).is_on("features.uss")
+    if uss and volume.state is VolumeState.STARTED:
+        graphs[f"{name}-snapd.vol"] = snapd_graph(volume, secret=secret)
+    return graphs
+
+
+def brick_file_name(volume: VolumeRecord, brick: BrickRecord) -> str:
+    """Return the name of a brick's volfile, ``VOL.HOST.PATH-WITH-DASHES.vol``."""
+    return f"{volume.name}.{brick.host}.{brick.path.removeprefix('/').replace('/', '-')}.vol"
+
+
+def shared_brick_count(volume: VolumeRecord, brick: BrickRecord, *, host: str) -> int:
+    """Return how many of the volume's bricks share `brick`'s filesystem on node `host`; 0 if it is not there.
+
+    Bricks of which neither filesystem UUID nor mount point is recorded count as one filesystem: the root one.
+    """
+    if host not in (brick.host, brick.node_id):
+        return 0
+    here = (b for b in volume.bricks if host in (b.host, b.node_id))
+    return sum((b.fs_uuid or b.mount) == (brick.fs_uuid or brick.mount) for b in here)

@@ -1,0 +1,202 @@
+"""Volfile text: what `glusterfsd` and clients read, written from a Graph and read back into one.
+
+The reader of a volfile is a root process on every node and client, so the writer is the last wall
+against an option value that means more than a value. Two facts make that wall necessary: text between
+backquotes is *run by a shell* before the file is parsed, and a line break ends a value.
+
+Source: glusterfs 10.3 libglusterfs/src/graph.l (words, strings, comments), graph.y (grammar; function
+preprocess: backquotes), graph-print.c (layout).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+
+from reconciler.errors import VolfileError
+from reconciler.volgen.graph import Graph, Xlator
+
+MAX_TEXT = 16 * 1024 * 1024  #: characters that `parse` accepts
+MAX_XLATORS = 20_000  #: far above the largest volume
+MAX_WORD = 64 * 1024  #: characters in one name, key or value
+
+_KEYWORDS = frozenset({"volume", "type", "option", "subvolume", "subvolumes", "end-volume"})
+_PLAIN = re.compile(r'[^\s"\\#][^\s"\\]*')
+_TOKEN = re.compile(
+    r"""(?P<skip>[ \t\r]+|\#[^\n]*)|(?P<line>\n)|"(?P<string>(?:[^\n"\\]|\\[^\n])*)"|(?P<word>[^ \t\r\n"\\]+)"""
+)
+
+
+def write(graph: Graph) -> str:
+    """Return the volfile of `graph`. The same graph always gives the same bytes.
+
+    Raises:
+        VolfileError: a name, key or value cannot be written without changing the meaning of the file.
+    """
+    return "\n".join(_block(xlator) for xlator in graph)
+
+
+def parse(text: str) -> Graph:
+    """Return the graph that a volfile describes.
+
+    Raises:
+        VolfileError: it is no volfile; the message starts with ``line N:`` where a line is to blame.
+    """
+    if len(text) > MAX_TEXT:
+        raise VolfileError(f"the volfile has {len(text)} characters, more than {MAX_TEXT}")
+    return Graph(_Reader(text).xlators())
+
+
+def _block(xlator: Xlator) -> str:
+    what = f"xlator {xlator.name!r}"
+    lines = [f"volume {_word(xlator.name, what)}", f"    type {_word(xlator.type, what)}"]
+    lines += [
+        f"    option {_word(key, what)} {_word(value, f'{what}, option {key!r}')}"
+        for key, value in sorted(xlator.options.items())
+    ]
+    if xlator.subvolumes:
+        lines.append("    subvolumes " + " ".join(_word(name, what) for name in xlator.subvolumes))
+    return "\n".join([*lines, "end-volume", ""])
+
+
+def _word(text: str, what: str) -> str:
+    """Return `text` as one word of a volfile, quoted if it has to be."""
+    problem = unwritable(text)
+    if problem:
+        # Not the text itself: it may be a password.
+        raise VolfileError(f"{what}: a word {problem}", hint="Change the value in the declaration.")
+    if _PLAIN.fullmatch(text) and text.lower() not in _KEYWORDS:
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def unwritable(text: str) -> str:
+    """Return why `text` cannot stand in a volfile (as the end of a sentence), or an empty string."""
+    if not text:
+        return "is empty, which a volfile cannot express"
+    if len(text) > MAX_WORD:
+        return f"is longer than {MAX_WORD} characters"
+    if "`" in text:
+        return "contains a backquote, which GlusterFS would run as a shell command"
+    if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in text):
+        return "contains a line break or another control character"
+    return ""
+
+
+@dataclass(slots=True)
+class _Open:
+    """An xlator whose ``end-volume`` has not come yet."""
+
+    name: str
+    line: int
+    type: str = ""
+    options: dict[str, str] = field(default_factory=dict)
+    subvolumes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    line: int
+    quoted: bool = False
+
+    @property
+    def keyword(self) -> str:
+        low = self.text.lower()
+        return low if not self.quoted and low in _KEYWORDS else ""
+
+
+class _Reader:
+    """One pass over the tokens; one token of look-ahead, no recursion."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = _tokens(text)
+        self._at = 0
+
+    def xlators(self) -> tuple[Xlator, ...]:
+        done: list[Xlator] = []
+        names: set[str] = set()
+        while self._at < len(self._tokens):
+            xlator = self._xlator(names)
+            names.add(xlator.name)
+            done.append(xlator)
+            if len(done) > MAX_XLATORS:
+                raise VolfileError(f"the volfile has more than {MAX_XLATORS} xlators")
+        return tuple(done)
+
+    def _xlator(self, names: set[str]) -> Xlator:
+        start = self._tokens[self._at]
+        if start.keyword != "volume":
+            raise _error(start.line, f"expected 'volume', found {start.text[:40]!r}")
+        self._at += 1
+        name = self._expect_word(start, "a name")
+        if name.text in names:
+            raise _error(name.line, f"a second xlator called {name.text!r}")
+        part = _Open(name.text, name.line)
+        while (token := self._next(start.line)).keyword != "end-volume":
+            self._line(token, part, names)
+        if not part.type:
+            raise _error(part.line, f"xlator {part.name!r} has no type")
+        return Xlator(part.name, part.type, part.options, tuple(part.subvolumes))
+
+    def _line(self, token: _Token, part: _Open, names: set[str]) -> None:
+        match token.keyword:
+            case "type":
+                if part.type:
+                    raise _error(token.line, f"xlator {part.name!r} has a second type")
+                part.type = self._expect_word(token, "a type").text
+            case "option":
+                key = self._expect_word(token, "an option's name").text
+                part.options[key] = self._expect_word(token, f"a value of {key!r}").text
+            case "subvolume" | "subvolumes":
+                part.subvolumes.append(self._subvolume(token, names))
+                while self._at < len(self._tokens) and not self._tokens[self._at].keyword:
+                    part.subvolumes.append(self._subvolume(token, names))
+            case _:
+                raise _error(
+                    token.line, f"expected 'type', 'option', 'subvolumes' or 'end-volume', found {token.text[:40]!r}"
+                )
+
+    def _subvolume(self, after: _Token, names: set[str]) -> str:
+        word = self._expect_word(after, "a subvolume")
+        if word.text not in names:
+            raise _error(word.line, f"subvolume {word.text!r} is not defined above")
+        return word.text
+
+    def _expect_word(self, after: _Token, wanted: str) -> _Token:
+        token = self._next(after.line)
+        if token.keyword:
+            raise _error(token.line, f"expected {wanted}, found the keyword {token.text!r}")
+        return token
+
+    def _next(self, line: int) -> _Token:
+        if self._at >= len(self._tokens):
+            raise _error(line, "the file ends inside this xlator")
+        self._at += 1
+        return self._tokens[self._at - 1]
+
+
+def _tokens(text: str) -> list[_Token]:
+    line, at, tokens = 1, 0, []
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if not found:
+            raise _error(line, f"unexpected character {text[at]!r}")
+        at = found.end()
+        kind = found.lastgroup
+        if kind == "line":
+            line += 1
+        elif kind in {"string", "word"}:
+            quoted = kind == "string"
+            word = re.sub(r"\\(.)", r"\1", found["string"]) if quoted else found["word"]
+            problem = unwritable(word)
+            if problem:
+                raise _error(line, f"a word {problem}")
+            tokens.append(_Token(word, line, quoted))
+    return tokens
+
+
+def _error(line: int, text: str) -> VolfileError:
+    return VolfileError(f"line {line}: {text}")
