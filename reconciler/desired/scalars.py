@@ -84,5 +84,5 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def duration_s(text: str) -> float:
-    """Return the seconds of a duration such as ``3s``, ``1h30m`` or ``500ms`` (the schema guarantees its form)."""
+    """Return the seconds of a duration such as ``3s``, ``1h30m`` or ``500ms`` (the schema guarantees its form)."""  # noqa: E501
     return sum(int(count) * _SECONDS[unit] for count, unit in _DURATION.findall(text))

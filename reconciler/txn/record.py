@@ -1,7 +1,7 @@
 """What the journal holds: the head of a transaction, commands to nodes, and one record per step.
 
 The protocol these belong to is `docs/ARCHITECTURE.md` ("A transaction, step by step"); its keys are in
-`docs/stored-forms.md`. Everything here is plain values; `reconciler.model.codec` gives them their stored form.
+`docs/stored-forms.md`. Everything here is plain values; `reconciler.model.codec` gives the stored form.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Barrier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockRecord:
-    """Who holds the cluster's lock. The key's create-revision is the epoch; `op_id` makes a lost answer findable."""
+    """Who holds the lock. The key's create-revision is the epoch; `op_id` makes a lost answer findable."""
 
     holder: str
     op_id: str

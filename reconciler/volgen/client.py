@@ -123,9 +123,7 @@ def _add_snapshots(draft: Draft, settings: VolumeSettings, secret: Secret | None
     if not settings.is_on("features.uss"):
         return
     below = draft.top
-    snapd = add_client(
-        draft, f"{draft.volume}-snapd-client", ("", f"snapd-{draft.volume}"), settings, secret
-    )
+    snapd = add_client(draft, f"{draft.volume}-snapd-client", ("", f"snapd-{draft.volume}"), settings, secret)
     draft.add(f"{draft.volume}-snapview-client", "features/snapview-client", {}, [below, snapd])
 
 

@@ -60,7 +60,9 @@ def add_subvolumes(
     """
     size = volume.shape.bricks_per_subvolume
     if not volume.bricks or len(volume.bricks) % size:
-        raise VolfileError(f"volume {volume.name}: {len(volume.bricks)} brick(s) do not fill subvolumes of {size}")
+        raise VolfileError(
+            f"volume {volume.name}: {len(volume.bricks)} brick(s) do not fill subvolumes of {size}"
+        )
     for brick in volume.bricks:
         add_client(draft, brick.brick_id, (brick.host, brick.path), settings, secret)
     if size == 1:

@@ -24,7 +24,7 @@ Topology = tuple[tuple[str, str, tuple[str, ...]], ...]
 
 @dataclass(frozen=True, slots=True)
 class Xlator:
-    """One translator. `options` is read-only and sorted by key; `subvolumes` are in order, first child first."""
+    """One translator. `options` is read-only and sorted by key; `subvolumes` are in order, first child first."""  # noqa: E501
 
     name: str
     type: str

@@ -1,7 +1,8 @@
 """Graphs of the daemons that serve one volume: self-heal, rebalance, snapshots.
 
 Source: glusterfs 10.3 xlators/mgmt/glusterd/src/glusterd-volgen.c: build_shd_graph,
-build_rebalance_volfile, glusterd_snapdsvc_generate_volfile.
+build_rebalance_volfile, glusterd_snapdsvc_generate_volfile;
+glusterd-shd-svc.c: glusterd_shdsvc_create_volfile.
 """
 
 from __future__ import annotations
@@ -23,6 +24,14 @@ _HEALERS = {
     VolumeType.DISPERSE: ("cluster/disperse", "cluster.disperse-self-heal-daemon"),
 }
 
+# What mounts may leave undone, the daemon does: whatever is declared for clients does not count here.
+_HEAL_EVERYTHING = {
+    "cluster.background-self-heal-count": "0",
+    "cluster.data-self-heal": "on",
+    "cluster.metadata-self-heal": "on",
+    "cluster.entry-self-heal": "on",
+}
+
 
 def shd_graph(volume: VolumeRecord, *, secret: Secret) -> Graph:
     """Return the graph of the volume's self-heal daemon: its subvolumes side by side, no distribution.
@@ -31,10 +40,12 @@ def shd_graph(volume: VolumeRecord, *, secret: Secret) -> Graph:
         VolfileError: the volume has nothing to heal, or its options make no graph.
     """
     if volume.shape.type not in _HEALERS or volume.shape.bricks_per_subvolume == 1:
-        raise VolfileError(f"volume {volume.name}: a {volume.shape.type.value} volume has no self-heal daemon")
+        raise VolfileError(
+            f"volume {volume.name}: a {volume.shape.type.value} volume has no self-heal daemon"
+        )
     healer, switch = _HEALERS[volume.shape.type]
     declared = VolumeSettings(volume.effective_options())
-    settings = declared.changed({switch: declared.declared(switch) or "enable"})
+    settings = declared.changed({switch: declared.declared(switch) or "enable", **_HEAL_EVERYTHING})
     draft = Draft(volume.name)
     subvolumes = add_subvolumes(draft, volume, settings, secret)
     # Before io-stats is there: of its options the daemon has only those that follow.

@@ -24,7 +24,7 @@ MAX_WORD = 64 * 1024  #: characters in one name, key or value
 _KEYWORDS = frozenset({"volume", "type", "option", "subvolume", "subvolumes", "end-volume"})
 _PLAIN = re.compile(r'[^\s"\\#][^\s"\\]*')
 _TOKEN = re.compile(
-    r"""(?P<skip>[ \t\r]+|\#[^\n]*)|(?P<line>\n)|"(?P<string>(?:[^\n"\\]|\\[^\n])*)"|(?P<word>[^ \t\r\n"\\]+)"""
+    r"""(?P<skip>[ \t\r]+|\#[^\n]*)|(?P<line>\n)|"(?P<string>(?:[^\n"\\]|\\[^\n])*)"|(?P<word>[^ \t\r\n"]+)"""  # noqa: E501
 )
 
 
@@ -156,7 +156,8 @@ class _Reader:
                     part.subvolumes.append(self._subvolume(token, names))
             case _:
                 raise _error(
-                    token.line, f"expected 'type', 'option', 'subvolumes' or 'end-volume', found {token.text[:40]!r}"
+                    token.line,
+                    f"expected 'type', 'option', 'subvolumes' or 'end-volume', found {token.text[:40]!r}",
                 )
 
     def _subvolume(self, after: _Token, names: set[str]) -> str:
