@@ -24,7 +24,7 @@ MAX_WORD = 64 * 1024  #: characters in one name, key or value
 _KEYWORDS = frozenset({"volume", "type", "option", "subvolume", "subvolumes", "end-volume"})
 _PLAIN = re.compile(r'[^\s"\\#][^\s"\\]*')
 _TOKEN = re.compile(
-    r"""(?P<skip>[ \t\r]+|\#[^\n]*)|(?P<line>\n)|"(?P<string>(?:[^\n"\\]|\\[^\n])*)"|(?P<word>[^ \t\r\n"]+)"""  # noqa: E501
+    r"""(?P<skip>[ \t\r]+|\#[^\n]*)|(?P<line>\n)|"(?P<string>(?:[^\n"\\]|\\[^\n])*)"|(?P<word>[^ \t\r\n"]+)"""
 )
 
 
