@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reconciler.model.volume import VolumeState
 from reconciler.volgen.brick import SHARED_STORAGE, brick_graph
 from reconciler.volgen.client import client_graph, gfproxy_client_graph, gfproxyd_graph
-from reconciler.volgen.services import rebalance_graph, shd_graph, snapd_graph
+from reconciler.volgen.services import quota_crawler_graph, rebalance_graph, shd_graph, snapd_graph
 from reconciler.volgen.settings import VolumeSettings
 
 if TYPE_CHECKING:
@@ -48,15 +48,18 @@ def all_graphs(volume: VolumeRecord, *, secret: Secret, host: str) -> Mapping[st
         graphs[f"{name}-shd.vol"] = shd_graph(volume, secret=secret)
     if len(volume.subvolumes()) > 1:
         graphs[f"{name}-rebalance.vol"] = rebalance_graph(volume, secret=secret)
-    uss = VolumeSettings(volume.effective_options()).is_on("features.uss")
-    if uss and volume.state is VolumeState.STARTED:
+    settings = VolumeSettings(volume.effective_options())
+    if settings.is_on("features.uss") and volume.state is VolumeState.STARTED:
         graphs[f"{name}-snapd.vol"] = snapd_graph(volume, secret=secret)
+    if settings.is_on("features.quota"):
+        for brick in volume.bricks:
+            graphs[_brick_file(volume, brick, "client.")] = quota_crawler_graph(volume, brick, secret=secret)
     return graphs
 
 
 def brick_file_name(volume: VolumeRecord, brick: BrickRecord) -> str:
     """Return the name of a brick's volfile, ``VOL.HOST.PATH-WITH-DASHES.vol``."""
-    return f"{volume.name}.{brick.host}.{brick.path.removeprefix('/').replace('/', '-')}.vol"
+    return _brick_file(volume, brick, "")
 
 
 def shared_brick_count(volume: VolumeRecord, brick: BrickRecord, *, host: str) -> int:
@@ -68,3 +71,7 @@ def shared_brick_count(volume: VolumeRecord, brick: BrickRecord, *, host: str) -
         return 0
     here = (b for b in volume.bricks if host in (b.host, b.node_id))
     return sum((b.fs_uuid or b.mount) == (brick.fs_uuid or brick.mount) for b in here)
+
+
+def _brick_file(volume: VolumeRecord, brick: BrickRecord, role: str) -> str:
+    return f"{volume.name}.{role}{brick.host}.{brick.path.removeprefix('/').replace('/', '-')}.vol"

@@ -1,7 +1,7 @@
-"""Graphs of the daemons that serve one volume: self-heal, rebalance, snapshots.
+"""Graphs of the daemons that serve one volume: self-heal, rebalance, snapshots, quota's crawler.
 
 Source: glusterfs 10.3 xlators/mgmt/glusterd/src/glusterd-volgen.c: build_shd_graph,
-build_rebalance_volfile, glusterd_snapdsvc_generate_volfile;
+build_rebalance_volfile, glusterd_snapdsvc_generate_volfile, glusterd_generate_client_per_brick_volfile;
 glusterd-shd-svc.c: glusterd_shdsvc_create_volfile.
 """
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import VolfileError
 from reconciler.model.volume import VolumeType
-from reconciler.volgen.cluster import add_distribute, add_subvolumes
+from reconciler.volgen.cluster import CLIENT, add_client, add_distribute, add_subvolumes
 from reconciler.volgen.graph import Draft, Graph
 from reconciler.volgen.option_table import Rule
 from reconciler.volgen.settings import IO_STATS, VolumeSettings
 
 if TYPE_CHECKING:
-    from reconciler.model.configured import Secret, VolumeRecord
+    from reconciler.model.configured import BrickRecord, Secret, VolumeRecord
 
 _HEALERS = {
     VolumeType.REPLICATE: ("cluster/replicate", "cluster.self-heal-daemon"),
@@ -98,4 +98,19 @@ def snapd_graph(volume: VolumeRecord, *, secret: Secret) -> Graph:
         server[f"auth.addr.{export}.{row.key}"] = value
     draft.stack("protocol/server", server)
     settings.apply_stats(draft, Rule.BRICK_STATS)
+    return draft.graph()
+
+
+def quota_crawler_graph(volume: VolumeRecord, brick: BrickRecord, *, secret: Secret) -> Graph:
+    """Return the graph with which quota counts the files of one brick: nothing but a connection.
+
+    Of the volume's options it has only the address family and whether TLS is on.
+    """
+    declared = VolumeSettings(volume.effective_options())
+    names = ("transport.address-family",)
+    few = {name: value for name in names if (value := declared.declared(name)) is not None}
+    draft = Draft(volume.name)
+    add_client(draft, brick.brick_id, (brick.host, brick.path), VolumeSettings(few), secret)
+    if declared.is_on("client.ssl"):
+        draft.set(CLIENT, "transport.socket.ssl-enabled", "true")
     return draft.graph()

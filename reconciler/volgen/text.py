@@ -28,17 +28,26 @@ _TOKEN = re.compile(
 )
 
 
-def write(graph: Graph) -> str:
+def write(graph: Graph, *, verbatim: bool = False) -> str:
     """Return the volfile of `graph`. The same graph always gives the same bytes.
+
+    Args:
+        graph: the graph.
+        verbatim: leave words unquoted, as glusterd does. GlusterFS cannot load the result where a word
+            holds a backslash, quote, blank or keyword (a regular expression, say): only for comparing with
+            glusterd's files, never to be served.
 
     Raises:
         VolfileError: a name, key or value cannot be written without changing the meaning of the file.
     """
-    return "\n".join(_block(xlator) for xlator in graph)
+    return "\n".join(_block(xlator, verbatim=verbatim) for xlator in graph)
 
 
 def parse(text: str) -> Graph:
     """Return the graph that a volfile describes.
+
+    A backslash in an unquoted word stands for itself: glusterd writes such words, although GlusterFS
+    itself refuses them.
 
     Raises:
         VolfileError: it is no volfile; the message starts with ``line N:`` where a line is to blame.
@@ -48,24 +57,28 @@ def parse(text: str) -> Graph:
     return Graph(_Reader(text).xlators())
 
 
-def _block(xlator: Xlator) -> str:
+def _block(xlator: Xlator, *, verbatim: bool) -> str:
     what = f"xlator {xlator.name!r}"
-    lines = [f"volume {_word(xlator.name, what)}", f"    type {_word(xlator.type, what)}"]
+
+    def word(text: str, what: str = what) -> str:
+        problem = unwritable(text)
+        if problem:
+            # Not the text itself: it may be a password.
+            raise VolfileError(f"{what}: a word {problem}", hint="Change the value in the declaration.")
+        return text if verbatim else _quoted(text)
+
+    lines = [f"volume {word(xlator.name)}", f"    type {word(xlator.type)}"]
     lines += [
-        f"    option {_word(key, what)} {_word(value, f'{what}, option {key!r}')}"
+        f"    option {word(key)} {word(value, f'{what}, option {key!r}')}"
         for key, value in sorted(xlator.options.items())
     ]
     if xlator.subvolumes:
-        lines.append("    subvolumes " + " ".join(_word(name, what) for name in xlator.subvolumes))
+        lines.append("    subvolumes " + " ".join(word(name) for name in xlator.subvolumes))
     return "\n".join([*lines, "end-volume", ""])
 
 
-def _word(text: str, what: str) -> str:
-    """Return `text` as one word of a volfile, quoted if it has to be."""
-    problem = unwritable(text)
-    if problem:
-        # Not the text itself: it may be a password.
-        raise VolfileError(f"{what}: a word {problem}", hint="Change the value in the declaration.")
+def _quoted(text: str) -> str:
+    """Return `text` as one word of a volfile, in quotes if it has to be."""
     if _PLAIN.fullmatch(text) and text.lower() not in _KEYWORDS:
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,147 @@
+"""What users hear about their options."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.diagnostics import Severity
+from reconciler.model.volume import Shape, VolumeType
+from reconciler.volgen.option_table import rows
+from reconciler.volgen.options import check_options, creation_defaults
+from reconciler.volgen.settings import boolean, byte_count
+
+
+def only_problem(name: str, value: str) -> tuple[Severity, str, str]:
+    (problem,) = check_options({name: value})
+    assert problem.path == name
+    return problem.severity, problem.summary, problem.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("performance.io-cach", "performance.io-cache"),
+        ("server.ownthread", "server.own-thread"),
+        ("features.utime", "features.ctime"),
+        ("io-cache", "performance.io-cache"),
+    ],
+)
+def test_an_unknown_name_is_an_error_with_a_suggestion(name: str, suggestion: str) -> None:
+    severity, summary, hint = only_problem(name, "on")
+    assert severity is Severity.ERROR
+    assert summary == f"there is no option {name}"
+    assert suggestion in hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("performance.io-cache", "maybe", "on or off"),
+        ("performance.io-thread-count", "65", "an integer from 1 to 64"),
+        ("performance.io-thread-count", "many", "an integer"),
+        ("performance.write-behind-window-size", "1 potato", "a size"),
+        ("storage.create-mask", "0888", "an integer"),
+        ("cluster.quorum-type", "most", "one of none, auto, fixed"),
+        ("network.ping-timeout", "soon", "a time"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_an_error_that_says_what_is_wanted(
+    name: str, value: str, words: str
+) -> None:
+    severity, summary, _ = only_problem(name, value)
+    assert severity is Severity.ERROR
+    assert words in summary
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("performance.io-cache", "Enable"),
+        ("storage.create-mask", "0755"),
+        ("cluster.min-free-disk", "10%"),
+        ("cluster.min-free-disk", "5GB"),
+        ("network.ping-timeout", "42"),
+        ("user.anything", "whatever it says"),
+        ("debug.trace", "client"),
+        ("nfs.disable", "on"),
+        ("config.transport", "tcp"),
+        ("cluster.server-quorum-type", "none"),
+    ],
+)
+def test_good_values_pass_in_silence(name: str, value: str) -> None:
+    assert not [p for p in check_options({name: value}) if p.severity is Severity.ERROR]
+
+
+@pytest.mark.parametrize("value", ["a\nend-volume", "`reboot`", "", "a\x00b", "a\u2028b"])
+def test_a_value_that_no_volfile_can_hold_is_an_error_under_any_name(value: str) -> None:
+    assert only_problem("user.note", value)[0] is Severity.ERROR
+    assert only_problem("auth.allow", value)[0] is Severity.ERROR
+
+
+def test_server_quorum_is_refused_and_not_ignored() -> None:
+    severity, _, hint = only_problem("cluster.server-quorum-type", "server")
+    assert severity is Severity.ERROR
+    assert "cluster.quorum-type" in hint
+
+
+def test_an_option_of_a_service_that_does_not_run_is_a_warning() -> None:
+    assert only_problem("cluster.brick-multiplex", "on")[0] is Severity.WARNING
+    assert only_problem("nfs.disable", "off")[0] is Severity.WARNING
+
+
+def test_a_bad_value_that_no_xlator_of_the_volume_reads_is_only_a_warning() -> None:
+    bad = {"cluster.quorum-type": "most"}
+    disperse = Shape(type=VolumeType.DISPERSE, data=4, redundancy=2)
+    replicate = Shape(type=VolumeType.REPLICATE, replica=3)
+    assert [p.severity for p in check_options(bad, disperse)] == [Severity.WARNING]
+    assert [p.severity for p in check_options(bad, replicate)] == [Severity.ERROR]
+    limit = {"performance.nl-cache-limit": "lots"}
+    assert [p.severity for p in check_options(limit)] == [Severity.WARNING]
+    assert [p.severity for p in check_options(limit | {"performance.nl-cache": "on"})] == [Severity.ERROR]
+
+
+def test_contradictions_are_found_across_options() -> None:
+    problems = check_options({"features.read-only": "on", "features.worm": "enable"})
+    assert [p.summary for p in problems] == ["options features.read-only and features.worm cannot both be on"]
+
+
+def test_all_problems_come_at_once_in_order() -> None:
+    problems = check_options({"b.b": "1", "a.a": "1", "performance.io-cache": "x"})
+    assert [p.path for p in problems] == ["a.a", "b.b", "performance.io-cache"]
+
+
+def test_every_default_of_the_table_passes_its_own_check() -> None:
+    defaults = {row.name: row.default for row in rows() if row.default is not None}
+    assert [p.summary for p in check_options(defaults) if p.severity is Severity.ERROR] == []
+
+
+def test_replicated_volumes_start_with_more_defaults_than_others() -> None:
+    plain = dict(creation_defaults(Shape(type=VolumeType.DISPERSE, data=4, redundancy=2)))
+    replicated = dict(creation_defaults(Shape(type=VolumeType.REPLICATE, replica=3)))
+    assert plain == {"transport.address-family": "inet"}
+    assert replicated == plain | {
+        "cluster.granular-entry-heal": "on",
+        "performance.client-io-threads": "off",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("4096", 4096),
+        ("10MB", 10 << 20),
+        ("1.5kb", 1536),
+        ("7B", 7),
+        ("1XB", None),
+        ("-1", None),
+        ("9e9", None),
+    ],
+)
+def test_sizes_are_read_as_glusterfs_reads_them(text: str, size: int | None) -> None:
+    assert byte_count(text) == size
+
+
+def test_booleans_are_read_as_glusterfs_reads_them() -> None:
+    assert [boolean(t) for t in ("1", "ON", "Enable", "no", "disable", "2", "")] == [
+        True, True, True, False, False, None, None,
+    ]  # fmt: skip
