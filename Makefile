@@ -25,7 +25,7 @@ play: setup ## the demo's lab, left running and mounted
 play-down: ## end what `make play` left running
 	@exec $(PY) -m reconciler lab down
 
-test: setup check ## set up, then every test (real-cluster tests join when the agent exists)
+test: setup check real ## set up, then every test
 
 check: venv ## lint, types, floors, and the tests that need no root (about a minute)
 	.venv/bin/ruff check reconciler tests

@@ -1,0 +1,96 @@
+"""The lab itself: real etcd, namespaces and XFS; the agents are stand-ins that only sleep."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import EnvironmentProblem, UsageError
+from reconciler.lab import control
+from reconciler.lab.identity import ProcessIdentity
+from reconciler.lab.layout import LabLayout
+from tests.labs import lab
+
+pytestmark = pytest.mark.real
+SLEEPER = ("/bin/sh", "-c", "exec sleep 1000", "stand-in")
+
+
+def eventually(check: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, "did not come about in time"
+        time.sleep(0.05)
+
+
+def test_a_lab_runs_all_its_parts_and_leaves_nothing() -> None:
+    with lab(nodes=2, agent=SLEEPER) as it:
+        eventually(lambda: set(control.status(it.root).values()) == {"running"})
+        mounts = it.run("cat", "/proc/self/mounts").stdout
+        assert mounts.count(f"{it.root}/gs") == 2
+        assert f"{it.root}/" not in Path("/proc/self/mounts").read_text()
+        identities = [*control.children(LabLayout(it.root)).values()]
+    assert not it.root.exists()
+    assert not any(identity.alive() for identity in identities)
+    assert str(it.root) not in "".join(
+        p.read_text() for p in Path("/sys/block").glob("loop*/loop/backing_file")
+    )
+
+
+def test_a_killed_agent_comes_back_and_a_stopped_one_does_not() -> None:
+    with lab(nodes=1, agent=SLEEPER) as it:
+        layout = LabLayout(it.root)
+        eventually(lambda: "agent-1" in control.children(layout))
+        first = control.children(layout)["agent-1"]
+        it.kill("agent:1")
+        eventually(lambda: control.children(layout).get("agent-1", first) != first)
+        control.stop(it.root, "agent:1")
+        time.sleep(1.5)
+        assert control.status(it.root)["agent-1"] == "stopped"
+        control.start(it.root, "agent:1")
+        eventually(lambda: control.status(it.root)["agent-1"] == "running")
+
+
+def test_a_second_up_is_refused_and_harms_nothing() -> None:
+    with lab(nodes=1, agent=SLEEPER) as it:
+        with pytest.raises(EnvironmentProblem, match="runs there already"):
+            control.up(it.root, netns=True)
+        assert control.status(it.root)["supervisor"] == "running"
+
+
+def test_down_cleans_up_after_the_supervisor_was_killed() -> None:
+    with lab(nodes=1, agent=SLEEPER) as it:
+        eventually(lambda: "agent-1" in control.children(LabLayout(it.root)))
+        orphans = [*control.children(LabLayout(it.root)).values()]
+        supervisor = control.load(it.root).supervisor
+        assert supervisor is not None
+        supervisor.send(signal.SIGKILL)
+    assert not any(orphan.alive() for orphan in orphans)
+
+
+def test_a_directory_with_content_of_others_is_not_touched(tmp_path: Path) -> None:
+    root = Path("/run") / f"gsl-{os.getpid()}"
+    root.mkdir()
+    try:
+        (root / "precious").write_text("x")
+        with pytest.raises(EnvironmentProblem, match="not empty"):
+            control.up(root, netns=True)
+        assert (root / "precious").read_text() == "x"
+    finally:
+        (root / "precious").unlink()
+        root.rmdir()
+
+
+def test_an_unknown_target_is_a_usage_error() -> None:
+    with lab(nodes=1, agent=SLEEPER) as it, pytest.raises(UsageError):
+        control.stop(it.root, "agent:9")
+
+
+def test_a_reused_pid_is_not_signalled() -> None:
+    me = ProcessIdentity.of(os.getpid())
+    assert me is not None
+    ProcessIdentity(me.pid, me.started - 1).send(signal.SIGKILL)
