@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from reconciler.diagnostics import SourceSpan
+from reconciler.diagnostics import Diagnostic, SourceSpan
 from reconciler.model.ids import Address, BrickId, PeerName, VolumeId, VolumeName
 from reconciler.model.volume import DeletionPolicy, Restart, Shape, VolumeState
 
@@ -70,7 +70,7 @@ class Credentials:
     """User name and password in a declaration; for the offline `volfile` command only."""
 
     username: str
-    password: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +129,11 @@ class Desired:
             ``brick/home/0.2``, ``option/home/NAME``, ``volume/home/replica`` …).
         digest: sha256 of the canonical form; the same for the same meaning, whatever the order of keys.
         files: the files read, sorted.
+        warnings: findings that do not stop the load; those with a risk code block a plan.
     """
 
     spec: ClusterSpec
     spans: Mapping[Address, SourceSpan]
     digest: str
     files: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...] = ()

@@ -8,9 +8,9 @@ from enum import Enum
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.model.configured import Settings, VolumeRecord
+from reconciler.model.fields import Json
 from reconciler.model.ids import Address, NodeId, PeerName, StepId, VolumeId
 
-Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 Args = Mapping[str, Json]
 
 

@@ -57,6 +57,7 @@ class TxnState:
         records: by step; a step without a record was never claimed.
         dispatched: phase and attempt of the newest command given for a step.
         barriers: highest phase each node has acknowledged.
+        dead: nodes whose agent has been gone for so long that waiting for it makes no sense.
         stopping: the user asked to stop; nothing new begins.
     """
 
@@ -65,6 +66,7 @@ class TxnState:
     records: Mapping[StepId, StepRecord] = field(default_factory=dict)
     dispatched: Mapping[StepId, tuple[Phase, int]] = field(default_factory=dict)
     barriers: Mapping[NodeId, Phase] = field(default_factory=dict)
+    dead: frozenset[NodeId] = frozenset()
     stopping: bool = False
 
     def mark(self, step: Step) -> Mark | None:
@@ -146,6 +148,10 @@ def _do_moves(state: TxnState) -> tuple[Move, ...]:
     if state.stopping:
         return () if _in_flight(state) else (Finish(HeadState.PAUSED, "stopped by the user"),)
     done = {s.step_id for s in state.steps if state.mark(s) is Mark.DONE}
+    gone = [s for s in state.steps if s.node in state.dead and s.step_id not in done]
+    if gone and not state.past_pivot:
+        # Nothing of theirs can begin any more once the phase has moved on; what had begun stays in doubt.
+        return (Turn(f"the agent on {gone[0].peer} is gone: {gone[0].title}"),)
     ready = [s for s in state.steps if s.step_id not in done and done.issuperset(s.needs)]
     return _moves_for(state, ready)
 
@@ -161,7 +167,11 @@ def _undo_moves(state: TxnState) -> tuple[Move, ...]:
         return () if _in_flight(state) else (Finish(HeadState.PAUSED, "stopped by the user"),)
     blocked = {need for s in open_steps for need in s.needs}
     ready = [s for s in open_steps if s.step_id not in blocked and s not in stuck]
-    return _moves_for(state, ready)
+    alive = [s for s in ready if s.node not in state.dead]
+    if not alive and ready and not _in_flight(state):
+        lost = ready[0]
+        return (Finish(HeadState.STUCK, f'the agent on {lost.peer} is gone: cannot undo "{lost.title}"'),)
+    return _moves_for(state, alive)
 
 
 def _moves_for(state: TxnState, ready: list[Step]) -> tuple[Move, ...]:
@@ -207,7 +217,7 @@ def _outstanding(state: TxnState, step: Step) -> bool:
 
 
 def _in_flight(state: TxnState) -> bool:
-    return any(_outstanding(state, s) for s in state.steps)
+    return any(_outstanding(state, s) and s.node not in state.dead for s in state.steps)
 
 
 def _next_attempt(state: TxnState, step: Step) -> int:

@@ -1,0 +1,133 @@
+"""Performs the engine's effects for real: the only place where the engine meets store, clock and queue."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from reconciler.engine.applier import (
+    Answered,
+    Applier,
+    Effect,
+    End,
+    Event,
+    Loaded,
+    LockGone,
+    Reload,
+    StopAsked,
+    Tell,
+    Tick,
+    Write,
+)
+from reconciler.errors import OutcomeUnknown, StoreUnavailable
+from reconciler.model import keys
+from reconciler.ports.store import Changes, Snapshot, Store, WatchEnded
+
+if TYPE_CHECKING:
+    from reconciler.model.ids import ClusterId
+    from reconciler.model.report import ProgressEvent
+    from reconciler.ports.node import Clock
+    from reconciler.txn.record import Head
+
+TICK_S = 0.25
+
+
+class Driver:
+    """Runs one Applier until it ends. One thread; the watch and the lease only put events into a queue."""
+
+    def __init__(
+        self,
+        store: Store,
+        cluster: ClusterId,
+        clock: Clock,
+        tell: Callable[[ProgressEvent], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        self._store, self._cluster, self._clock = store, cluster, clock
+        self._tell, self._stop = tell, stop
+        self._events: queue.SimpleQueue[Event | WatchEnded] = queue.SimpleQueue()
+        self._result: Head | None = None
+        self._over = False
+
+    def lock_lost(self) -> None:
+        """Tell the engine that the lease is gone. Callable from any thread."""
+        self._events.put(LockGone())
+
+    def run(self, applier: Applier) -> Head | None:
+        """Drive to the end; return the head as it was last seen, or None if the lock was lost."""
+        self._dispatch(applier, self._tick())
+        snapshot = self._list()
+        watch = self._store.watch(keys.cluster_prefix(self._cluster), snapshot.revision, self._events.put)
+        try:
+            self._dispatch(applier, Loaded(snapshot))
+            asked = False
+            while not self._over:
+                try:
+                    event = self._events.get(timeout=TICK_S)
+                except queue.Empty:
+                    event = self._tick()
+                if isinstance(event, WatchEnded):
+                    watch.close()
+                    snapshot = self._list()
+                    prefix = keys.cluster_prefix(self._cluster)
+                    watch = self._store.watch(prefix, snapshot.revision, self._events.put)
+                    event = Loaded(snapshot)
+                elif isinstance(event, Changes):
+                    self._dispatch(applier, self._tick())
+                if not self._over:
+                    self._dispatch(applier, event)
+                if self._stop() and not asked and not self._over:
+                    asked = True
+                    self._dispatch(applier, StopAsked())
+        finally:
+            watch.close()
+        return self._result
+
+    def _dispatch(self, applier: Applier, event: Event) -> None:
+        pending = [event]
+        while pending and not self._over:
+            for effect in applier.handle(pending.pop(0)):
+                answer = self._perform(effect)
+                if answer is not None:
+                    pending.append(answer)
+
+    def _perform(self, effect: Effect) -> Event | None:
+        match effect:
+            case Tell(event=event):
+                self._tell(event)
+                return None
+            case End(head=head):
+                self._result, self._over = head, True
+                return None
+            case Reload():
+                return Loaded(self._list())
+            case Write(tag=tag, commit=commit):
+                try:
+                    return Answered(tag, self._store.commit(commit))
+                except (OutcomeUnknown, StoreUnavailable):
+                    return Answered(tag, None)
+
+    def _tick(self) -> Tick:
+        return Tick(self._clock.monotonic(), self._clock.now())
+
+    def _list(self) -> Snapshot:
+        """List the cluster, for as long as it takes: without the store nothing can be decided."""
+        while True:
+            try:
+                return self._store.read_prefix(keys.cluster_prefix(self._cluster))
+            except StoreUnavailable:
+                if self._lost():
+                    self._over = True
+                    return Snapshot(revision=0, entries=())
+                time.sleep(TICK_S)
+
+    def _lost(self) -> bool:
+        """Return true if the lease went away while the store did not answer."""
+        waiting: list[Event | WatchEnded] = []
+        while not self._events.empty():
+            waiting.append(self._events.get())
+        for event in waiting:
+            self._events.put(event)
+        return any(isinstance(e, LockGone) for e in waiting)

@@ -1,0 +1,135 @@
+"""Writing a transaction's beginning, and reading transactions back.
+
+The plan is frozen in chunks before the head names its digest: whoever reads it, an agent or a steward on
+another machine, checks the digest and needs nothing else (reliability invariants 11 and 12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.errors import JournalError, OutcomeUnknown, StalePlan
+from reconciler.model import keys
+from reconciler.model.codec import decode, encode
+from reconciler.model.ids import Address, ClusterId, TxnId, VolumeId
+from reconciler.plan.document import canonical_text, digest, parse_document
+from reconciler.plan.step import Plan
+from reconciler.ports.store import Absent, Commit, Compare, CreatedAt, ModifiedAt, Put, Snapshot, Store
+from reconciler.txn.record import Head
+
+CHUNK = 120_000  #: characters of plan text in one key; four bytes each still fit a value
+
+
+def txn_of(plan: Plan) -> TxnId:
+    """Return the transaction that runs a plan: one plan, one transaction, so a plan is used once."""
+    return TxnId("t-" + plan.plan_id.removeprefix("p-"))
+
+
+def begin(store: Store, cluster: ClusterId, plan: Plan, head: Head, epoch: int) -> Head:
+    """Freeze the plan and write the head, if the cluster is still as it was when the plan was made.
+
+    Raises:
+        StalePlan: the plan was used before, or something it was decided from has changed.
+    """
+    text = canonical_text(plan)
+    chunks = [text[i : i + CHUNK] for i in range(0, len(text), CHUNK)]
+    head_key = keys.head(cluster, head.txn)
+    if store.read(head_key):
+        raise StalePlan(f"plan {plan.plan_id} was applied before: transaction {head.txn}")
+    lock = CreatedAt(keys.lock(cluster), epoch)
+    for number, chunk in enumerate(chunks):
+        key = keys.plan_chunk(cluster, head.txn, number)
+        known = store.read(key)
+        if known is None or known.value != chunk:
+            _certain(store, Commit(when=(lock, Absent(key)), then=(Put(key, chunk),)), key, chunk)
+    head = Head(
+        txn=head.txn,
+        state=head.state,
+        phase=head.phase,
+        plan_id=plan.plan_id,
+        plan_digest=digest(plan),
+        chunks=len(chunks),
+        started_at=head.started_at,
+        updated_at=head.started_at,
+        holder=head.holder,
+        summary=head.summary,
+    )
+    guards = (lock, Absent(head_key), *read_guards(cluster, plan))
+    if not _certain(store, Commit(when=guards, then=(Put(head_key, encode(head)),)), head_key, encode(head)):
+        raise StalePlan(
+            f"the cluster has changed since plan {plan.plan_id} was made: {_moved(store, cluster, plan)}",
+            hint="Make a new plan and review it.",
+        )
+    return head
+
+
+def read_guards(cluster: ClusterId, plan: Plan) -> tuple[Compare, ...]:
+    """Return the comparisons that hold while everything the plan was decided from is unchanged."""
+    return tuple(ModifiedAt(_key_of(cluster, r.address, plan), r.mod_revision) for r in plan.read_set)
+
+
+def _key_of(cluster: ClusterId, address: Address, plan: Plan) -> str:
+    kind, _, name = address.partition("/")
+    if kind == "settings":
+        return keys.settings(cluster)
+    if kind == "peer":
+        return next(k for k in (keys.peers_prefix(cluster) + name,))
+    records = {**plan.previous, **plan.volumes}
+    volume = next((v for v, r in records.items() if r.name == name), None)
+    if kind != "volume" or volume is None:
+        raise JournalError(f"the plan's read set names {address}, which it does not work with")
+    return keys.volume(cluster, VolumeId(volume))
+
+
+def _moved(store: Store, cluster: ClusterId, plan: Plan) -> str:
+    moved = []
+    for read in plan.read_set:
+        entry = store.read(_key_of(cluster, read.address, plan))
+        if (entry.mod_revision if entry else 0) != read.mod_revision:
+            moved.append(str(read.address))
+    return ", ".join(moved) or "somebody else took the lock"
+
+
+def _certain(store: Store, commit: Commit, key: str, value: str) -> bool:
+    """Run a commit; when its answer is lost, tell from the key whether it happened."""
+    try:
+        return store.commit(commit).succeeded
+    except OutcomeUnknown:
+        entry = store.read(key)
+        if entry and entry.value == value:
+            return True
+        return store.commit(commit).succeeded  # guarded by absence: the late one and this cannot both win
+
+
+def heads(snapshot: Snapshot, cluster: ClusterId) -> tuple[Head, ...]:
+    """Return all heads in a listing of the cluster or of its transactions, newest first."""
+    prefix = keys.all_txns_prefix(cluster)
+    found = [
+        decode(Head, e.value)
+        for e in snapshot.entries
+        if e.key.startswith(prefix) and e.key.endswith("/head")
+    ]
+    return tuple(sorted(found, key=lambda h: (-h.started_at, h.txn)))
+
+
+def open_heads(found: Iterable[Head]) -> tuple[Head, ...]:
+    """Return those that have not come to an end."""
+    return tuple(h for h in found if not h.state.terminal)
+
+
+def frozen_plan(store: Store, cluster: ClusterId, head: Head) -> Plan:
+    """Return the plan of a transaction.
+
+    Raises:
+        JournalError: a chunk is missing, or the text is not what the head's digest names.
+    """
+    parts = []
+    for number in range(head.chunks):
+        entry = store.read(keys.plan_chunk(cluster, head.txn, number))
+        if entry is None:
+            raise JournalError(f"transaction {head.txn}: chunk {number} of its plan is missing")
+        parts.append(entry.value)
+    plan = parse_document("".join(parts))
+    if digest(plan) != head.plan_digest:
+        raise JournalError(f"transaction {head.txn}: its plan is not the one that its head names")
+    return plan

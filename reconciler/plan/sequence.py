@@ -1,0 +1,342 @@
+"""Differences -> ordered steps with needs and undo. Pure; the same input gives the same steps.
+
+Order of one transaction: read-only inspection of every new brick; then everything that can be undone; last
+the writes that make the new configuration count. The first of those is the point of no return: by then all
+bricks run and all nodes serve, so only forward makes sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.model.codec import to_json
+from reconciler.model.configured import BrickRecord, PeerRecord, VolumeRecord
+from reconciler.model.ids import Address, PeerName, StepId, VolumeId
+from reconciler.model.volume import VolumeState
+from reconciler.plan.step import Args, Step, StepClass
+
+
+@dataclass(slots=True)
+class Sequence:
+    """Collects steps; `add` returns the id that later steps need."""
+
+    steps: list[Step] = field(default_factory=list)
+
+    def add(  # noqa: PLR0913  one keyword for each thing a step may say
+        self,
+        kind: str,
+        address: Address,
+        title: str,
+        *,
+        on: PeerRecord | None = None,
+        needs: Iterable[StepId] = (),
+        volume: VolumeId | None = None,
+        args: Args | None = None,
+        undo: str = "",
+        step_class: StepClass = StepClass.COMPENSATABLE,
+        timeout_s: int = 60,
+    ) -> StepId:
+        """Append a step and return its id."""
+        step_id = StepId(len(self.steps) + 1)
+        self.steps.append(
+            Step(
+                step_id=step_id,
+                kind=kind,
+                address=address,
+                title=title,
+                node=on.node_id if on else None,
+                peer=on.name if on else None,
+                args=args or {},
+                volume=volume,
+                needs=tuple(sorted(set(needs))),
+                step_class=step_class,
+                undo=undo,
+                timeout_s=timeout_s,
+            )
+        )
+        return step_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Everything one plan has to do, by kind. All tuples are sorted by name.
+
+    Attributes:
+        new_peers, changed_settings: of the cluster itself.
+        created: new volumes. changed: volumes whose settings change while their state stays.
+        started, stopped: volumes whose state changes. deleted: volumes that a tombstone removes.
+        repaired: bricks that must be started (or stopped, by the volume's state), daemons by volume and peer.
+    """
+
+    new_peers: tuple[PeerRecord, ...] = ()
+    changed_settings: bool = False
+    created: tuple[VolumeRecord, ...] = ()
+    changed: tuple[VolumeRecord, ...] = ()
+    started: tuple[VolumeRecord, ...] = ()
+    stopped: tuple[VolumeRecord, ...] = ()
+    deleted: tuple[VolumeRecord, ...] = ()
+    repaired: tuple[tuple[VolumeRecord, tuple[BrickRecord, ...], tuple[PeerName, ...]], ...] = ()
+
+
+def sequence(work: Work, peers: Mapping[PeerName, PeerRecord]) -> tuple[Step, ...]:
+    """Return the steps of a plan.
+
+    Args:
+        work: what to do.
+        peers: all peers as configured after the plan; every one of them serves every volume.
+    """
+    built = Sequence()
+    base = _cluster(built, work)
+    inspected = [*base, *_inspections(built, work, peers)]
+    for volume in work.created:
+        _create(built, volume, peers, inspected)
+    for volume in work.changed:
+        _serve(built, volume, peers, base)
+    for volume in work.started:
+        staged = _stage(built, volume, peers, base)
+        _run(built, volume, peers, staged)
+    for volume in work.stopped:
+        _stop(built, volume, peers, base)
+    for volume in work.deleted:
+        _stop(built, volume, peers, base)
+    for volume, bricks, daemons in work.repaired:
+        _repair(built, volume, bricks, daemons, peers)
+    _commit(built, work)
+    return tuple(built.steps)
+
+
+def _cluster(built: Sequence, work: Work) -> list[StepId]:
+    done = [
+        built.add(
+            "config.peer",
+            Address(f"peer/{peer.name}"),
+            f"take {peer.address} into the configuration",
+            args={"peer": to_json(peer)},
+            undo="restore what was there",
+        )
+        for peer in work.new_peers
+    ]
+    if work.changed_settings:
+        done.append(
+            built.add(
+                "config.settings", Address("settings"), "write the cluster's settings", undo="restore them"
+            )
+        )
+    return done
+
+
+def _inspections(built: Sequence, work: Work, peers: Mapping[PeerName, PeerRecord]) -> list[StepId]:
+    return [
+        built.add(
+            "brick.inspect",
+            volume.brick_address(brick),
+            f"check that {brick.path} can become a brick",
+            on=peers[brick.peer],
+            volume=volume.volume_id,
+            args={"brick": brick.uuid},
+        )
+        for volume in work.created
+        for brick in volume.bricks
+    ]
+
+
+def _create(
+    built: Sequence, volume: VolumeRecord, peers: Mapping[PeerName, PeerRecord], needs: list[StepId]
+) -> None:
+    secret = built.add(
+        "volume.credentials",
+        volume.address,
+        "make the volume's credentials",
+        needs=needs,
+        volume=volume.volume_id,
+        undo="remove them",
+    )
+    prepared = [
+        built.add(
+            "brick.prepare",
+            volume.brick_address(brick),
+            f"make and stamp {brick.path}",
+            on=peers[brick.peer],
+            needs=[*needs, secret],
+            volume=volume.volume_id,
+            args={"brick": brick.uuid},
+            undo="remove the stamps and the directories it made",
+        )
+        for brick in volume.bricks
+    ]
+    staged = _stage(built, volume, peers, [*prepared, secret])
+    if volume.state is VolumeState.STARTED:
+        _run(built, volume, peers, staged)
+
+
+def _stage(
+    built: Sequence, volume: VolumeRecord, peers: Mapping[PeerName, PeerRecord], needs: list[StepId]
+) -> list[StepId]:
+    return [
+        built.add(
+            "volume.stage",
+            volume.address,
+            f"keep generation {volume.generation} ready",
+            on=peer,
+            needs=needs,
+            volume=volume.volume_id,
+            undo="forget it",
+        )
+        for peer in peers.values()
+    ]
+
+
+def _publish(
+    built: Sequence, volume: VolumeRecord, peers: Mapping[PeerName, PeerRecord], needs: list[StepId]
+) -> list[StepId]:
+    return [
+        built.add(
+            "volume.publish",
+            volume.address,
+            f"serve generation {volume.generation} to clients",
+            on=peer,
+            needs=needs,
+            volume=volume.volume_id,
+            undo="serve what was served before",
+        )
+        for peer in peers.values()
+    ]
+
+
+def _serve(
+    built: Sequence, volume: VolumeRecord, peers: Mapping[PeerName, PeerRecord], needs: list[StepId]
+) -> None:
+    staged = _stage(built, volume, peers, needs)
+    if volume.state is VolumeState.STARTED:
+        _publish(built, volume, peers, staged)
+
+
+def _run(
+    built: Sequence, volume: VolumeRecord, peers: Mapping[PeerName, PeerRecord], needs: list[StepId]
+) -> None:
+    started = [_start(built, volume, brick, peers, needs) for brick in volume.bricks]
+    if volume.shape.heals:
+        hosts = sorted({b.peer for b in volume.bricks})
+        started += [_start_shd(built, volume, peers[host], started) for host in hosts]
+    _publish(built, volume, peers, started)
+
+
+def _start(
+    built: Sequence,
+    volume: VolumeRecord,
+    brick: BrickRecord,
+    peers: Mapping[PeerName, PeerRecord],
+    needs: Iterable[StepId],
+) -> StepId:
+    return built.add(
+        "brick.start",
+        volume.brick_address(brick),
+        f"start {brick.path} on port {brick.port}",
+        on=peers[brick.peer],
+        needs=needs,
+        volume=volume.volume_id,
+        args={"brick": brick.uuid},
+        undo="stop it",
+    )
+
+
+def _start_shd(built: Sequence, volume: VolumeRecord, peer: PeerRecord, needs: Iterable[StepId]) -> StepId:
+    return built.add(
+        "shd.start",
+        Address(f"daemon/{volume.name}/{peer.name}"),
+        "start the self-heal daemon",
+        on=peer,
+        needs=needs,
+        volume=volume.volume_id,
+        undo="stop it",
+    )
+
+
+def _stop(
+    built: Sequence, volume: VolumeRecord, peers: Mapping[PeerName, PeerRecord], needs: list[StepId]
+) -> None:
+    withdrawn = [
+        built.add(
+            "volume.unpublish",
+            volume.address,
+            "give clients no volfile any more",
+            on=peer,
+            needs=needs,
+            volume=volume.volume_id,
+            undo="serve it again",
+        )
+        for peer in peers.values()
+    ]
+    ended = list(withdrawn)
+    if volume.shape.heals:
+        ended = [
+            built.add(
+                "shd.stop",
+                Address(f"daemon/{volume.name}/{host}"),
+                "stop the self-heal daemon",
+                on=peers[host],
+                needs=withdrawn,
+                volume=volume.volume_id,
+                undo="start it again",
+            )
+            for host in sorted({b.peer for b in volume.bricks})
+        ]
+    for brick in volume.bricks:
+        _stop_brick(built, volume, brick, peers, ended)
+
+
+def _stop_brick(
+    built: Sequence,
+    volume: VolumeRecord,
+    brick: BrickRecord,
+    peers: Mapping[PeerName, PeerRecord],
+    needs: Iterable[StepId],
+) -> StepId:
+    return built.add(
+        "brick.stop",
+        volume.brick_address(brick),
+        f"stop {brick.path}; its data stays",
+        on=peers[brick.peer],
+        needs=needs,
+        volume=volume.volume_id,
+        args={"brick": brick.uuid},
+        undo="start it again",
+    )
+
+
+def _repair(
+    built: Sequence,
+    volume: VolumeRecord,
+    bricks: Iterable[BrickRecord],
+    daemons: Iterable[PeerName],
+    peers: Mapping[PeerName, PeerRecord],
+) -> None:
+    wanted = volume.state is VolumeState.STARTED
+    act = _start if wanted else _stop_brick
+    done = [act(built, volume, brick, peers, ()) for brick in bricks]
+    for peer in daemons:
+        _start_shd(built, volume, peers[peer], done)
+
+
+def _commit(built: Sequence, work: Work) -> None:
+    """Append the writes that make it count; they need everything before them."""
+    before = [s.step_id for s in built.steps]
+    for volume in (*work.created, *work.changed, *work.started, *work.stopped):
+        built.add(
+            "config.volume",
+            volume.address,
+            f"commit generation {volume.generation}",
+            needs=before,
+            volume=volume.volume_id,
+            step_class=StepClass.RETRIABLE,
+        )
+    for volume in work.deleted:
+        built.add(
+            "config.retain",
+            volume.address,
+            "take the volume out of the configuration; its data stays on the bricks",
+            needs=before,
+            volume=volume.volume_id,
+            step_class=StepClass.RETRIABLE,
+        )
