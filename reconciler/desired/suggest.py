@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection
 
 _MAX_DISTANCE = 2
 _MAX_WORD = 64  # longer words are not compared
 _SHOWN = 60  # characters of a value repeated in a message
+_MOST_CHOICES = 1000  # with more, comparing every word with every choice would take too long
+_SIMPLE = re.compile(r"[A-Za-z0-9_./*:-]+")
 
 
 def quoted(text: str) -> str:
@@ -15,9 +18,14 @@ def quoted(text: str) -> str:
     return ascii(shown)
 
 
-def closest(word: str, choices: Iterable[str]) -> str:
+def shown(text: str) -> str:
+    """Return `text` as it is if it is a short plain word, else in quotes."""
+    return text if len(text) <= _SHOWN and _SIMPLE.fullmatch(text) else quoted(text)
+
+
+def closest(word: str, choices: Collection[str]) -> str:
     """Return the choice that differs from `word` by at most two edits (case aside), or an empty string."""
-    if len(word) > _MAX_WORD:
+    if len(word) > _MAX_WORD or len(choices) > _MOST_CHOICES:
         return ""
     folded = word.casefold()
     best, best_distance = "", _MAX_DISTANCE + 1
@@ -31,7 +39,7 @@ def closest(word: str, choices: Iterable[str]) -> str:
     return best
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
+def did_you_mean(word: str, choices: Collection[str]) -> str:
     """Return ``did you mean X?``, or an empty string if nothing is close."""
     found = closest(word, choices)
     return f"did you mean {found}?" if found else ""

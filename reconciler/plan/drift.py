@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from reconciler.model.configured import BrickRecord, ConfiguredCluster, VolumeRecord
-from reconciler.model.ids import Address, PeerName
+from reconciler.model.ids import Address, PeerName, VolumeName
 from reconciler.model.observed import BrickFact, BrickState, ObservedCluster, ObservedNode
 from reconciler.model.volume import RestartPolicy, VolumeState
 from reconciler.plan.step import DriftItem, DriftKind
 
 
 def find_drift(
-    configured: ConfiguredCluster, observed: ObservedCluster, ignore: dict[str, tuple[str, ...]]
+    configured: ConfiguredCluster, observed: ObservedCluster, ignore: Mapping[VolumeName, tuple[str, ...]]
 ) -> tuple[DriftItem, ...]:
     """Return everything live that is not as configured, sorted by volume and brick.
 

@@ -1,0 +1,55 @@
+"""An observation as a plan without steps: what `drift` shows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from reconciler.model.configured import ConfiguredCluster
+from reconciler.model.ids import Address, VolumeName
+from reconciler.model.observed import ObservedCluster
+from reconciler.plan.drift import find_drift
+from reconciler.plan.planner import Stamp
+from reconciler.plan.step import Plan
+
+if TYPE_CHECKING:
+    from reconciler.model.cluster import Desired
+
+
+def findings_plan(
+    configured: ConfiguredCluster,
+    observed: ObservedCluster,
+    ignore: Mapping[VolumeName, tuple[str, ...]],
+    stamp: Stamp,
+    desired: Desired | None,
+) -> Plan:
+    """Return what is live and not as configured; no step, no change."""
+    live = [n for n in observed.nodes.values() if n.live and n.answered]
+    bricks = [b for v in configured.volumes.values() for b in v.bricks]
+    seen = sum(1 for b in bricks if observed.brick(b.uuid) is not None)
+    silent = configured.peers.keys() - {n.peer for n in live}
+    declared = {v.name for v in desired.spec.volumes} if desired else None
+    unmanaged = sorted(configured.volumes.keys() - declared) if declared is not None else []
+    return Plan(
+        plan_id=stamp.plan_id,
+        cluster_id=configured.cluster_id,
+        cluster_name=configured.name,
+        created=stamp.now,
+        expires=stamp.now,
+        tool_version=stamp.tool_version,
+        desired_digest=configured.settings.desired_digest,
+        source={},
+        revision=configured.revision,
+        observed_at=observed.observed_at,
+        observation="",
+        unobserved=tuple(sorted(silent)),
+        read_set=(),
+        changes=(),
+        steps=(),
+        volumes={},
+        previous={},
+        settings=configured.settings,
+        drift=find_drift(configured, observed, ignore),
+        unmanaged=tuple(Address(f"volume/{name}") for name in unmanaged),
+        checked=f"{len(live)}/{len(configured.peers)} peers, {seen}/{len(bricks)} bricks",
+    )

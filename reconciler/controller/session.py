@@ -1,0 +1,310 @@
+"""Use cases of one cluster: observe, plan, drift, apply. What the command line and continuous mode call.
+
+Everything that decides is pure and lives below (diff, plan, txn); this module reads, asks, and runs.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from reconciler import __version__
+from reconciler.controller.findings import findings_plan
+from reconciler.controller.status import cluster_status
+from reconciler.controller.transactions import summaries, transaction
+from reconciler.engine.applier import Applier
+from reconciler.engine.driver import Driver
+from reconciler.engine.journal import begin, frozen_plan, heads, open_heads, txn_of
+from reconciler.engine.lock import Lock, acquire, holder_of
+from reconciler.errors import Blocked, LockHeld, NotObserved, StalePlan
+from reconciler.model import keys
+from reconciler.model.configured import ConfiguredCluster, Secret
+from reconciler.model.ids import ClusterId, NodeId, PeerName, TxnId, VolumeName
+from reconciler.model.report import (
+    ApplyResult,
+    ClusterStatus,
+    Outcome,
+    ProgressEvent,
+    TxnSummary,
+)
+from reconciler.model.volume import VolumeState
+from reconciler.observe import ask, configured_in, joined_in, observed_in
+from reconciler.plan.document import summary
+from reconciler.plan.drift import find_drift
+from reconciler.plan.planner import Given, Stamp, make_plan
+from reconciler.txn.record import Head, HeadState, LockRecord, Phase
+
+if TYPE_CHECKING:
+    from reconciler.model.cluster import Desired
+    from reconciler.model.observed import ObservedCluster
+    from reconciler.model.questions import Answer
+    from reconciler.plan.step import Plan
+    from reconciler.ports.node import Clock
+    from reconciler.ports.store import Snapshot, Store
+
+Progress = Callable[[ProgressEvent], None]
+CONVERGE_S = 15.0  #: how long facts may take to show what was applied
+
+
+class StopRequest(Protocol):
+    """Whether the user asked to stop."""
+
+    @property
+    def requested(self) -> bool:
+        """Return true once a stop was asked for."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One observation: configuration, joined nodes and facts at one revision."""
+
+    configured: ConfiguredCluster
+    joined: Mapping[PeerName, NodeId]
+    observed: ObservedCluster
+
+
+class ClusterSession:
+    """A connection to one cluster. Not thread-safe."""
+
+    def __init__(
+        self, store: Store, cluster: ClusterId, name: str, clock: Clock, lock_timeout_s: float
+    ) -> None:
+        self._store, self._cluster, self._name, self._clock = store, cluster, name, clock
+        self._lock_timeout_s = lock_timeout_s
+
+    # ------------------------------------------------------------ looking
+
+    def plan(self, desired: Desired, *, allow: tuple[str, ...], progress: Progress) -> Plan:
+        """Observe and plan; changes nothing. Blocked objects are in the plan, not raised."""
+        del progress
+        seen = self._look(desired)
+        given = Given(
+            desired=desired,
+            configured=seen.configured,
+            observed=seen.observed,
+            joined=seen.joined,
+            allow=allow,
+        )
+        return make_plan(given, self._stamp())
+
+    def drift(self, desired: Desired | None, *, progress: Progress) -> Plan:
+        """Observe and compare with the configuration; nothing is planned."""
+        del progress
+        seen = self._look(None)
+        ignore = {v.name: v.ignore_drift for v in desired.spec.volumes} if desired else {}
+        return self._findings(seen, ignore, desired)
+
+    def status(self) -> ClusterStatus:
+        """Return what is known now, from reports already in the store."""
+        snapshot = self._list()
+        seen = self._seen(snapshot, None)
+        open_txns = open_heads(heads(snapshot, self._cluster))
+        holder = holder_of(self._store, self._cluster)
+        return cluster_status(
+            seen.configured,
+            seen.observed,
+            now=self._clock.now(),
+            open_txn=summaries(open_txns[:1])[0] if open_txns else None,
+            lock_holder=f"{holder.holder} ({holder.purpose})" if holder else "",
+        )
+
+    def transactions(self) -> tuple[TxnSummary, ...]:
+        """Return all transactions kept, newest first, without steps."""
+        return summaries(heads(self._list(), self._cluster))
+
+    def transaction(self, txn: TxnId) -> TxnSummary:
+        """Return one transaction with its steps; raises UsageError if there is none of that id."""
+        snapshot = self._list()
+        return transaction(
+            txn, snapshot, self._cluster, lambda head: frozen_plan(self._store, self._cluster, head)
+        )
+
+    def close(self) -> None:
+        """Give back the connection. May be called twice."""
+        self._store.close()
+
+    # ------------------------------------------------------------ applying
+
+    def apply(self, plan: Plan, *, progress: Progress, stop: StopRequest) -> ApplyResult:
+        """Run a plan to its outcome. Raises StalePlan, Blocked, LockHeld before any effect."""
+        self._refuse(plan)
+        if not plan.steps:
+            return ApplyResult(
+                outcome=Outcome.NOTHING,
+                txn=None,
+                exit_code=0,
+                message=f"Nothing to do: cluster {self._name} is as declared.",
+            )
+        driver = Driver(self._store, self._cluster, self._clock, progress, lambda: stop.requested)
+        began = self._clock.monotonic()
+        record = self._lock_record(f"apply {plan.plan_id}")
+        with acquire(
+            self._store,
+            self._cluster,
+            record,
+            timeout_s=self._lock_timeout_s,
+            on_lost=driver.lock_lost,
+        ) as lock:
+            self._refuse_open()
+            head = self._begin(plan, lock)
+            end = driver.run(self._applier(head.txn, plan, lock))
+        return self._result(plan, head.txn, end, self._clock.monotonic() - began)
+
+    def _refuse(self, plan: Plan) -> None:
+        if plan.cluster_id != self._cluster:
+            raise StalePlan(f"plan {plan.plan_id} is for another cluster, {plan.cluster_name}")
+        if plan.blockers:
+            raise Blocked(f"plan {plan.plan_id} has blocked changes: {plan.blockers[0].summary}")
+        if plan.unobserved:
+            raise NotObserved(f"not observed when the plan was made: {', '.join(plan.unobserved)}")
+        if self._clock.now() > plan.expires:
+            raise StalePlan(f"plan {plan.plan_id} has expired", hint="Make a new plan and review it.")
+
+    def _refuse_open(self) -> None:
+        found = open_heads(heads(self._list(), self._cluster))
+        if found:
+            head = found[0]
+            raise LockHeld(
+                f"transaction {head.txn} is {head.state.value}: {head.reason or head.summary}",
+                hint="A steward brings it to its end; watch it with: gluster-state txn show " + head.txn,
+            )
+
+    def _begin(self, plan: Plan, lock: Lock) -> Head:
+        counts = summary(plan)
+        head = Head(
+            txn=txn_of(plan),
+            state=HeadState.RUNNING,
+            phase=Phase(lock.epoch, 0),
+            plan_id=plan.plan_id,
+            plan_digest="",
+            chunks=0,
+            started_at=self._clock.now(),
+            holder=who(),
+            summary=f"{counts['add']} to add, {counts['change']} to change, {counts['remove']} to remove",
+        )
+        return begin(self._store, self._cluster, plan, head, lock.epoch)
+
+    def _applier(self, txn: TxnId, plan: Plan, lock: Lock) -> Applier:
+        return Applier(self._cluster, txn, plan, epoch=lock.epoch, holder=who(), secret=new_secret)
+
+    def _lock_record(self, purpose: str) -> LockRecord:
+        return LockRecord(holder=who(), op_id=secrets.token_hex(8), since=self._clock.now(), purpose=purpose)
+
+    def _result(self, plan: Plan, txn: TxnId, head: Head | None, seconds: float) -> ApplyResult:
+        show = ("look at it", f"gluster-state txn show {txn}")
+        if head is None:
+            return ApplyResult(
+                outcome=Outcome.HANDED_OVER,
+                txn=txn,
+                exit_code=7,
+                message="The lock was lost; another process brings the transaction to its end.",
+                decisions=(show,),
+                seconds=seconds,
+            )
+        if head.state is HeadState.COMMITTED:
+            remaining = self._remaining(plan)
+            return ApplyResult(
+                outcome=Outcome.COMMITTED,
+                txn=txn,
+                exit_code=12 if remaining else 0,
+                message=f"Applied: cluster {self._name} is as declared."
+                if not remaining
+                else "Applied, but the cluster does not show it yet.",
+                converged=not remaining,
+                remaining=remaining,
+                seconds=seconds,
+            )
+        outcome, code, message = {
+            HeadState.ROLLED_BACK: (
+                Outcome.ROLLED_BACK,
+                5,
+                f"Apply FAILED and was rolled back completely: {head.reason}",
+            ),
+            HeadState.PAUSED: (Outcome.STOPPED, 8, f"Stopped at a safe point: {head.reason}"),
+        }.get(head.state, (Outcome.STUCK, 6, f"Apply FAILED and needs a decision: {head.reason}"))
+        return ApplyResult(
+            outcome=outcome,
+            txn=txn,
+            exit_code=code,
+            message=message,
+            decisions=() if code == 5 else (show,),
+            seconds=seconds,
+        )
+
+    def _remaining(self, plan: Plan) -> tuple[str, ...]:
+        """Observe again until everything the plan worked on is as it should be, or time is up."""
+        names = {r.name for r in plan.volumes.values()}
+        deadline = time.monotonic() + CONVERGE_S
+        while True:
+            seen = self._look(None)
+            items = find_drift(seen.configured, seen.observed, {})
+            left = tuple(f"{i.address}: {i.summary}" for i in items if i.address.split("/")[1] in names)
+            if not left or time.monotonic() > deadline:
+                return left
+            time.sleep(0.5)
+
+    # ------------------------------------------------------------ observing
+
+    def _list(self) -> Snapshot:
+        return self._store.read_prefix(keys.cluster_prefix(self._cluster))
+
+    def _look(self, desired: Desired | None) -> Seen:
+        """Ask every live node to look again, then read what they reported."""
+        first = self._seen(self._list(), None)
+        paths: dict[NodeId, tuple[str, ...]] = {}
+        for peer, node in first.observed.nodes.items():
+            if node.live:
+                wanted = sorted(
+                    b.path
+                    for v in (desired.spec.volumes if desired else ())
+                    if v.name not in first.configured.volumes and v.state is not VolumeState.ABSENT
+                    for b in v.bricks
+                    if b.peer == peer
+                )
+                paths[node.node_id] = tuple(wanted)
+        answers = ask(self._store, self._cluster, paths) if paths else {}
+        return self._seen(self._list(), answers)
+
+    def _seen(self, snapshot: Snapshot, answers: Mapping[NodeId, Answer] | None) -> Seen:
+        joined = joined_in(snapshot, self._cluster)
+        return Seen(
+            configured=configured_in(snapshot, self._cluster, self._name),
+            joined=joined,
+            observed=observed_in(
+                snapshot,
+                self._cluster,
+                joined,
+                now=self._clock.now(),
+                answers=answers,
+            ),
+        )
+
+    def _findings(
+        self, seen: Seen, ignore: Mapping[VolumeName, tuple[str, ...]], desired: Desired | None
+    ) -> Plan:
+        return findings_plan(seen.configured, seen.observed, ignore, self._stamp(), desired)
+
+    def _stamp(self) -> Stamp:
+        now = self._clock.now()
+        return Stamp(plan_id=f"p-{now:x}-{secrets.token_hex(5)}", now=now, tool_version=__version__)
+
+
+def who() -> str:
+    """Return who we are, for people: ``user@host pid N``."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} pid {os.getpid()}"
+
+
+def new_secret() -> Secret:
+    """Return new brick credentials, 128 bits each."""
+    return Secret(username=secrets.token_hex(16), password=secrets.token_hex(16))

@@ -1,0 +1,120 @@
+"""Declaration -> volume records without a cluster, for the offline ``volfile`` command (design 5.5).
+
+Ids and ports that the declaration gives are used; others are derived from it, so that the same file always
+gives the same volfiles. They are not the ones a plan would choose.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+
+from reconciler.model.cluster import BrickSpec, ClusterSpec, Desired, VolumeSpec
+from reconciler.model.configured import BrickRecord, VolumeRecord
+from reconciler.model.ids import (
+    BrickId,
+    ClusterId,
+    NodeId,
+    PeerName,
+    derive_brick_uuid,
+    derive_volume_id,
+)
+
+_NAMESPACE = uuid.UUID("0b0a4e7e-7f0d-5c58-9a54-6f5a8f4f2c02")
+_ORDINAL = re.compile(r"-client-([0-9]+)\Z")
+
+
+def offline_records(desired: Desired) -> tuple[VolumeRecord, ...]:
+    """Return a record for every volume that has a shape (a tombstone may have none), sorted by name."""
+    ports = _Ports(desired.spec)
+    hosts = {peer.name: peer.address for peer in desired.spec.peers}
+    return tuple(
+        _record(volume, desired.spec.name, hosts, ports)
+        for volume in desired.spec.volumes
+        if volume.shape and volume.bricks
+    )
+
+
+def offline_node_id(cluster: str, peer: PeerName) -> NodeId:
+    """Return the node id that stands in for the one a joined peer would have."""
+    return NodeId(str(uuid.uuid5(_NAMESPACE, f"node/{cluster}/{peer}")))
+
+
+class _Ports:
+    """Ports per peer: the declared ones, else the lowest free one of the range, in order of the volumes."""
+
+    def __init__(self, spec: ClusterSpec) -> None:
+        self._first, self._last = spec.brick_ports
+        self._taken: dict[PeerName, set[int]] = {}
+        self._next: dict[PeerName, int] = {}
+        for volume in spec.volumes:
+            for brick in volume.bricks:
+                if brick.port is not None:
+                    self._taken.setdefault(brick.peer, set()).add(brick.port)
+
+    def of(self, brick: BrickSpec) -> int:
+        """Return the port of a brick; each call without a declared port hands out another one."""
+        if brick.port is not None:
+            return brick.port
+        taken = self._taken.setdefault(brick.peer, set())
+        port = self._next.get(brick.peer, self._first)
+        while port in taken and port < self._last:
+            port += 1
+        self._next[brick.peer] = port + 1
+        return port
+
+
+def _record(
+    volume: VolumeSpec, cluster_name: str, hosts: Mapping[PeerName, str], ports: _Ports
+) -> VolumeRecord:
+    assert volume.shape is not None
+    cluster = ClusterId(str(uuid.uuid5(_NAMESPACE, f"cluster/{cluster_name}")))
+    volume_id = volume.volume_id or volume.confirm or derive_volume_id(cluster, volume.name, 1)
+    brick_ids = _brick_ids(volume)
+    size = volume.shape.bricks_per_subvolume
+    bricks = tuple(
+        BrickRecord(
+            slot=f"{i // size}.{i % size}",
+            brick_id=brick_ids[i],
+            uuid=derive_brick_uuid(volume_id, brick_ids[i]),
+            peer=brick.peer,
+            node_id=offline_node_id(cluster_name, brick.peer),
+            host=hosts[brick.peer],
+            path=brick.path,
+            port=ports.of(brick),
+            mount=brick.mount or "",
+            fs_uuid=brick.fs_uuid or "",
+        )
+        for i, brick in enumerate(volume.bricks)
+    )
+    return VolumeRecord(
+        name=volume.name,
+        volume_id=volume_id,
+        incarnation=1,
+        generation=1,
+        shape=volume.shape,
+        state=volume.state,
+        bricks=bricks,
+        options=tuple((option.name, option.value) for option in volume.options),
+        deletion_policy=volume.deletion_policy,
+        restart=volume.restart,
+        next_client=1 + max(int(match[1]) for text in brick_ids if (match := _ORDINAL.search(text))),
+    )
+
+
+def _brick_ids(volume: VolumeSpec) -> list[BrickId]:
+    """Return the bricks' ids: declared, else ``VOL-client-N`` with the position, or the next free number."""
+    taken = {brick.brick_id for brick in volume.bricks if brick.brick_id is not None}
+    result: list[BrickId] = []
+    for i, brick in enumerate(volume.bricks):
+        brick_id, number = brick.brick_id, i
+        while brick_id is None:
+            candidate = BrickId(f"{volume.name}-client-{number}")
+            if candidate not in taken:
+                brick_id = candidate
+            # Past the last position no default can collide with that of a later brick.
+            number = len(volume.bricks) if number < len(volume.bricks) else number + 1
+        taken.add(brick_id)
+        result.append(brick_id)
+    return result
