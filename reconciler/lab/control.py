@@ -189,7 +189,7 @@ def status(root: Path) -> dict[str, str]:
 
 def environment(root: Path) -> dict[str, str]:
     """Return the variables that point the commands at this lab."""
-    return {"GLUSTER_STATE_ETCD": load(root).endpoint, "GLUSTER_STATE_CLUSTER": CLUSTER}
+    return {"GLUSTER_STATE_ETCD": f"http://{load(root).endpoint}", "GLUSTER_STATE_CLUSTER": CLUSTER}
 
 
 def inside(root: Path) -> list[str]:

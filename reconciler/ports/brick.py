@@ -168,32 +168,32 @@ class Ports(Protocol):
 
 
 class BrickRunner(Protocol):
-    """Bricks as processes, for the steps. All calls may take seconds; all are idempotent."""
+    """Bricks as processes, for the steps. Calls may take seconds; all are idempotent and thread-safe."""
 
-    def running(self, brick: BrickRecord) -> bool:
-        """Return true if a process of this brick is alive."""
+    def running(self, volume: VolumeRecord, brick: BrickRecord) -> bool:
+        """Return true if our process of this brick is alive; StepError if somebody else's serves it."""
         ...
 
     def start(self, volume: VolumeRecord, brick: BrickRecord) -> RunningProcess:
-        """Have the brick run, signed in and listening. A brick that is not itself is refused."""
+        """Have the brick run, signed in and listening. A directory that is not that brick is refused."""
         ...
 
-    def stop(self, brick: BrickRecord) -> None:
-        """Have no process of the brick; it stays stopped until `start`, or the next boot."""
+    def stop(self, volume: VolumeRecord, brick: BrickRecord) -> None:
+        """Have no process of ours on the brick; it stays stopped until `start`, or the next boot."""
         ...
 
 
 class DaemonRunner(Protocol):
-    """A volume's service daemon as a process, for the steps. All are idempotent."""
+    """A volume's service daemon as a process, for the steps. All calls are idempotent and thread-safe."""
 
     def running(self, volume: VolumeRecord) -> bool:
         """Return true if the daemon's process is alive."""
         ...
 
     def start(self, volume: VolumeRecord) -> RunningProcess:
-        """Have the daemon run."""
+        """Have the daemon run, with its graph up."""
         ...
 
     def stop(self, volume: VolumeRecord) -> None:
-        """Have no process of it, until `start` or the next agent start."""
+        """Have no process of it, until `start` or the next start of the agent."""
         ...

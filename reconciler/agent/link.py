@@ -1,0 +1,388 @@
+"""One connection of an agent to the store: follow the configuration, execute commands, answer, report.
+
+A link lives from one successful connection to the first trouble; the service then makes another. All store
+calls happen on the link's own thread; steps run on a worker; watches and the lease only put into a queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.agent import executor as ex
+from reconciler.agent.facts import FactBook
+from reconciler.agent.kept import Binding, KnownCluster
+from reconciler.engine.journal import frozen_plan
+from reconciler.errors import (
+    JournalError,
+    OutcomeUnknown,
+    PlanError,
+    ReconcilerError,
+    StepError,
+    StoreError,
+    StoreUnavailable,
+)
+from reconciler.model import keys
+from reconciler.model.codec import decode, encode
+from reconciler.model.configured import ConfiguredCluster, Secret
+from reconciler.model.questions import Question
+from reconciler.observe import claim_cluster, configured_in
+from reconciler.ports.node import Call
+from reconciler.ports.store import (
+    Absent,
+    Change,
+    Changes,
+    Commit,
+    Committed,
+    Entry,
+    ModifiedAt,
+    Put,
+    Snapshot,
+    WatchEnded,
+)
+from reconciler.txn.record import Command, Head, Phase
+
+if TYPE_CHECKING:
+    from reconciler.agent.node import Node
+    from reconciler.model.ids import ClusterId, NodeId, PeerName, VolumeId
+    from reconciler.plan.step import Plan, Step
+    from reconciler.ports.store import Store
+
+LOG = logging.getLogger("gluster-state.agent")
+LEASE_TTL_S = 10
+REPORT_EVERY_S = 2.0
+TICK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    prefix: str
+    item: Changes | WatchEnded
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """The live lease is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """Time for an executor's Again."""
+
+    due: float
+
+
+class Link:
+    """An agent's connection to the store."""
+
+    def __init__(self, node: Node, store: Store, *, cluster_name: str, peer: PeerName, instance: str) -> None:
+        self._node, self._store = node, store
+        self._name, self._peer, self._instance = cluster_name, peer, instance
+        self._me: NodeId = node.parts.node
+        self._queue: queue.SimpleQueue[_Watched | _Lost | ex.Event] = queue.SimpleQueue()
+        self._again: float | None = None
+        self._plans: dict[str, Plan] = {}
+        self._config: dict[str, Entry] = {}
+        self._revision = 0
+        self._dirty = True
+        self._reported_at = 0.0
+        self._live_revision = 0
+        self._worker: threading.Thread | None = None
+
+    # ------------------------------------------------------------ life
+
+    def run(self, stop: threading.Event) -> None:
+        """Connect, then serve until `stop` or trouble. Raises StoreError or JournalError for trouble."""
+        clock = self._node.parts.clock
+        cluster = claim_cluster(self._store, self._name)
+        self._cluster: ClusterId = cluster
+        self._node.parts.memory.bind(Binding(cluster_id=cluster, cluster_name=self._name, peer=self._peer))
+        self._join()
+        self._facts = FactBook(cluster, self._me)
+        known = self._node.parts.memory.phase()
+        self._executor = ex.Executor(
+            cluster, self._me, self._instance, phase=known.phase if known else Phase(0, 0)
+        )
+        lease = self._store.lease(LEASE_TTL_S, lambda: self._queue.put(_Lost()))
+        watches = []
+        try:
+            self._live(lease.lease_id)
+            own = keys.node_prefix(cluster, self._me)
+            for prefix in (keys.config_prefix(cluster), keys.secrets_prefix(cluster), own):
+                snapshot = self._store.read_prefix(prefix)
+                self._listed(prefix, snapshot)
+                watches.append(self._store.watch(prefix, snapshot.revision, self._sink(prefix)))
+            self._follow()
+            self._node.parts.table.set_connected(True)
+            LOG.info("connected to cluster %s (%s) as %s", self._name, cluster, self._peer)
+            while not stop.is_set():
+                self._step(clock.monotonic())
+        finally:
+            self._node.parts.table.set_connected(False)
+            for watch in watches:
+                watch.close()
+            self._join_worker()
+            lease.close()
+
+    def _step(self, now: float) -> None:
+        """Handle one thing from the queue, or what time brings."""
+        try:
+            item = self._queue.get(timeout=TICK_S)
+        except queue.Empty:
+            item = None
+        match item:
+            case None:
+                pass
+            case _Lost():
+                raise StoreUnavailable("this agent's lease in etcd has ended")
+            case _Watched(prefix=prefix, item=news):
+                if isinstance(news, WatchEnded):
+                    raise StoreUnavailable(f"the watch of {prefix} ended: {news.reason}")
+                self._changed(prefix, news)
+            case event:
+                self._perform(self._executor.handle(event))
+        if self._again is not None and now >= self._again:
+            self._again = None
+            self._perform(self._executor.handle(ex.Again()))
+        if now - self._reported_at >= REPORT_EVERY_S:
+            self._report(now)
+
+    def _sink(self, prefix: str) -> Callable[[Changes | WatchEnded], None]:
+        return lambda item: self._queue.put(_Watched(prefix, item))
+
+    def _join_worker(self) -> None:
+        """Wait for a running step: what it did must not be left unknown to the next link."""
+        if self._worker is not None:
+            self._worker.join()
+
+    # ------------------------------------------------------------ joining
+
+    def _join(self) -> None:
+        """Bind the declared peer name to this node; a second node under the name is refused."""
+        key = keys.join(self._cluster, self._peer)
+        entry = self._store.read(key)
+        if entry is None:
+            self._store.commit(Commit(when=(Absent(key),), then=(Put(key, self._me),)))
+            entry = self._store.read(key)
+        if entry is None or entry.value != self._me:
+            other = entry.value if entry else "unknown"
+            raise PlanError(
+                f"peer {self._peer} of cluster {self._name} is bound to node {other}; this is {self._me}",
+                hint="Give this node its old state directory back, or another peer name.",
+            )
+
+    def _live(self, lease: int) -> None:
+        """Put the live key on our lease, in place of one a former agent of this node left."""
+        key = keys.live(self._cluster, self._me)
+        entry = self._store.read(key)
+        guard = ModifiedAt(key, entry.mod_revision if entry else 0)
+        self._store.commit(Commit(when=(guard,), then=(Put(key, self._instance, lease),)))
+        entry = self._store.read(key)
+        if entry is None or entry.value != self._instance:
+            raise StoreUnavailable("another agent took this node's live key")
+        self._live_revision = entry.create_revision
+
+    # ------------------------------------------------------------ what changed
+
+    def _listed(self, prefix: str, snapshot: Snapshot) -> None:
+        self._revision = max(self._revision, snapshot.revision)
+        if prefix == keys.node_prefix(self._cluster, self._me):
+            facts = keys.facts_prefix(self._cluster, self._me)
+            mine = [e for e in snapshot.entries if e.key.startswith(facts)]
+            self._facts.load(mine, self._node.parts.clock.monotonic())
+            self._perform(self._executor.handle(ex.Listed(self._commands(snapshot))))
+        else:
+            self._config.update({e.key: e for e in snapshot.entries})
+
+    def _commands(self, snapshot: Snapshot) -> Snapshot:
+        """Return the part of this node's keys that the executor works with."""
+        facts = keys.facts_prefix(self._cluster, self._me)
+        kept = tuple(e for e in snapshot.entries if not e.key.startswith(facts))
+        return Snapshot(revision=snapshot.revision, entries=kept)
+
+    def _changed(self, prefix: str, changes: Changes) -> None:
+        self._revision = max(self._revision, changes.revision)
+        if prefix != keys.node_prefix(self._cluster, self._me):
+            for change in changes.changes:
+                self._take(change)
+            self._follow()
+            return
+        asks = keys.asks_prefix(self._cluster, self._me)
+        skip = (keys.facts_prefix(self._cluster, self._me), asks)
+        for change in changes.changes:
+            if change.key.startswith(asks) and change.value is not None:
+                self._answer(decode(Question, change.value))
+        heard = tuple(c for c in changes.changes if not c.key.startswith(skip))
+        if heard:
+            self._perform(self._executor.handle(ex.Heard(heard)))
+
+    def _take(self, change: Change) -> None:
+        if change.value is None:
+            self._config.pop(change.key, None)
+        else:
+            self._config[change.key] = Entry(
+                key=change.key,
+                value=change.value,
+                create_revision=change.create_revision,
+                mod_revision=change.mod_revision,
+            )
+
+    def _follow(self) -> None:
+        """Bring the table up to the committed configuration. Absence removes nothing; a deletion says so."""
+        entries = tuple(sorted(self._config.values(), key=lambda e: e.key))
+        snapshot = Snapshot(revision=self._revision, entries=entries)
+        configured = configured_in(snapshot, self._cluster, self._name)
+        parts = self._node.parts
+        secrets = self._secrets()
+        for record in configured.volumes.values():
+            try:
+                parts.table.commit(record, secrets.get(record.volume_id))
+            except JournalError as exc:
+                LOG.error("%s", exc.message)  # noqa: TRY400  expected, told without a traceback
+        for gone in configured.retained:
+            self._forget(gone.volume.volume_id)
+        peers = tuple(configured.peers[n] for n in sorted(configured.peers))
+        parts.memory.keep_cluster(
+            KnownCluster(revision=self._revision, settings=configured.settings, peers=peers)
+        )
+        parts.table.learn(self._revision, (p.address for p in peers))
+        self._warn_of_strangers(configured)
+        self._reported_at = 0.0
+
+    def _forget(self, volume: VolumeId) -> None:
+        """Drop a deleted volume. Its bricks were stopped by steps; one that slept through that is now."""
+        parts = self._node.parts
+        held = parts.table.held(volume)
+        if not held.records:
+            return
+        for record in held.records[:1]:
+            if record.shape.heals:
+                parts.daemons.stop(record)
+            for brick in record.on_node(self._me):
+                parts.bricks.stop(record, brick)
+        parts.table.remove(volume)
+
+    def _warn_of_strangers(self, configured: ConfiguredCluster) -> None:
+        known = {r.volume_id for r in configured.volumes.values()}
+        for volume_id, held in self._node.parts.table.volumes().items():
+            if held.committed is not None and volume_id not in known:
+                LOG.error("volume %s is on this node and not in etcd: left alone", held.committed.name)
+
+    def _secrets(self) -> dict[str, Secret]:
+        prefix = keys.secrets_prefix(self._cluster)
+        return {
+            k[len(prefix) :]: decode(Secret, e.value) for k, e in self._config.items() if k.startswith(prefix)
+        }
+
+    # ------------------------------------------------------------ facts and answers
+
+    def _report(self, now: float) -> None:
+        self._reported_at = now
+        for commit in self._facts.writes(self._node.report(), self._live_revision, now):
+            if self._commit(commit) is None or not self._succeeded:
+                prefix = keys.facts_prefix(self._cluster, self._me)
+                self._facts.load(self._store.read_prefix(prefix).entries, now)
+                return
+            self._facts.note_written(commit)
+
+    def _answer(self, question: Question) -> None:
+        self._report(self._node.parts.clock.monotonic())
+        key = keys.answer(self._cluster, self._me, question.question, "all")
+        answer = encode(self._node.answer(question.paths))
+        try:
+            self._store.commit(Commit(when=(Absent(key),), then=(Put(key, answer, question.lease),)))
+        except (OutcomeUnknown, StoreUnavailable):
+            raise
+        except StoreError:
+            LOG.info("question %s was withdrawn", question.question)  # its lease is gone: nobody waits
+
+    # ------------------------------------------------------------ the executor's effects
+
+    def _perform(self, effects: list[ex.Effect]) -> None:
+        for effect in effects:
+            self._effect(effect)
+
+    def _effect(self, effect: ex.Effect) -> None:
+        match effect:
+            case ex.ReadContext(command=command):
+                self._queue.put(self._context(command))
+            case ex.StoreIt(commit=commit):
+                self._queue.put(ex.Stored(self._commit(commit)))
+            case ex.Relist():
+                snapshot = self._store.read_prefix(keys.node_prefix(self._cluster, self._me))
+                self._queue.put(ex.Listed(self._commands(snapshot)))
+            case ex.KeepPhase(barrier=barrier):
+                self._node.parts.memory.enter_phase(barrier)
+                self._queue.put(ex.PhaseKept(barrier))
+            case ex.Wait(seconds=seconds):
+                self._again = self._node.parts.clock.monotonic() + seconds
+            case ex.Check() | ex.Run():
+                self._worker = threading.Thread(target=self._work, args=(effect,), name="step", daemon=True)
+                self._worker.start()
+
+    def _commit(self, commit: Commit) -> Committed | None:
+        try:
+            done = self._store.commit(commit)
+        except (OutcomeUnknown, StoreUnavailable):
+            self._succeeded = False
+            return None
+        self._succeeded = done.succeeded
+        return done
+
+    def _context(self, command: Command) -> ex.Context:
+        """Read what a command refers to. Trouble with the store ends the link instead."""
+        entry = self._store.read(keys.head(self._cluster, command.txn))
+        lock = self._store.read(keys.lock(self._cluster))
+        head = decode(Head, entry.value) if entry else None
+        plan: Plan | None = None
+        if head is not None and head.plan_digest == command.plan_digest:
+            plan = self._plans.get(head.plan_digest)
+            if plan is None:
+                try:
+                    plan = frozen_plan(self._store, self._cluster, head)
+                except (JournalError, PlanError) as exc:
+                    LOG.error("%s", exc.message)  # noqa: TRY400  expected, told without a traceback
+                else:
+                    self._plans = {head.plan_digest: plan}
+        return ex.Context(head, entry.mod_revision if entry else 0, lock.create_revision if lock else 0, plan)
+
+    def _work(self, effect: ex.Check | ex.Run) -> None:
+        """Run a check, do or undo on the worker thread and hand the answer back."""
+        step, plan = effect.step, effect.plan
+        answer: ex.Event
+        try:
+            action = self._node.parts.actions.get(step.kind)
+            if action is None:
+                raise StepError(f"this agent does not know steps of kind {step.kind}")  # noqa: TRY301
+            call = self._call(step, plan, effect.txn)
+            if isinstance(effect, ex.Check):
+                answer = ex.Looked(action.check(call))
+            elif effect.undo:
+                action.undo(call, effect.before)
+                answer = ex.Ran({})
+            else:
+                answer = ex.Ran(action.do(call, effect.before))
+        except StepError as exc:
+            failure = ex.Failure(exc.message, exc.hint, exc.retryable)
+            answer = ex.Looked(failure) if isinstance(effect, ex.Check) else ex.Ran(failure)
+        except (ReconcilerError, OSError) as exc:
+            failure = ex.Failure(f"{type(exc).__name__}: {exc}", "", retryable=False)
+            answer = ex.Looked(failure) if isinstance(effect, ex.Check) else ex.Ran(failure)
+        self._queue.put(answer)
+
+    def _call(self, step: Step, plan: Plan, txn: str) -> Call:
+        secret = None
+        if step.volume is not None:
+            entry = self._store.read(keys.secret(self._cluster, step.volume))
+            secret = decode(Secret, entry.value) if entry else None
+        return Call(
+            step=step,
+            txn=txn,
+            volume=plan.volumes.get(step.volume) if step.volume else None,
+            previous=plan.previous.get(step.volume) if step.volume else None,
+            secret=secret,
+        )

@@ -1,0 +1,29 @@
+"""``gluster-state agent``: the process that runs on every node."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.cli.app import current_app
+from reconciler.cli.flags import examples, flag
+
+
+@click.command(
+    epilog=examples(
+        "gluster-state agent --config /etc/gluster-state/agent.toml",
+    )
+)
+@flag(
+    "--config",
+    required=True,
+    metavar="FILE",
+    help="TOML: cluster, peer, etcd endpoints, TLS files, directories.",
+)
+@flag("--bind", metavar="ADDRESS", help="Serve volfiles and bricks on this address only (labs).")
+@flag("--steward", is_flag=True, help="Also finish transactions whose apply has died.")
+def agent(config: str, bind: str | None, steward: bool) -> int:
+    """Run this node's agent in the foreground: bricks, volfiles, facts.
+
+    Ending it stops no brick.
+    """
+    return current_app().wiring().run_agent(config, bind=bind, steward=steward)

@@ -1,0 +1,146 @@
+"""``gluster-state apply``: run a plan to its outcome: all of it, or none of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from reconciler.cli import render_apply, saved
+from reconciler.cli.app import App, current_app
+from reconciler.cli.declaration import is_declaration, require
+from reconciler.cli.flags import allow, connection, connection_of, examples, files, flag, output
+from reconciler.cli.render_plan import render, summary_line
+from reconciler.cli.session import Session
+from reconciler.cli.style import in_automation
+from reconciler.errors import StalePlan, UsageError
+from reconciler.model.cluster import Desired
+from reconciler.model.codec import to_json
+from reconciler.model.report import ApplyResult, ProgressEvent
+from reconciler.plan.document import digest, exit_code
+from reconciler.plan.step import Plan
+
+_STOPPING = b"\nStopping at the next safe point ... (again: leave at once; another process then finishes)\n"
+
+
+@click.command(
+    epilog=examples(
+        "gluster-state apply my.plan",
+        "gluster-state apply -f cluster.yaml --yes",
+    )
+)
+@files
+@allow
+@flag("--yes", "-y", is_flag=True, help="Do not ask (a saved plan is never asked about).")
+@flag("--expect-digest", metavar="SHA256", help="Refuse any plan but the one with this digest.")
+@connection
+@output("text", "json", "ndjson")
+def apply(
+    paths: tuple[str, ...],
+    file: tuple[str, ...],
+    allow: tuple[str, ...],
+    yes: bool,
+    expect_digest: str | None,
+    form: str,
+    **link: Any,
+) -> int:
+    """Make the cluster what a declaration or a saved plan says, or leave it as it was.
+
+    Ctrl-C stops at the next safe point; a second one leaves at once, and a steward finishes.
+    Exits 0 done, 3 blocked, 4 stale plan, 5 failed and rolled back, 6 failed and a human is needed,
+    7 somebody else applies, 8 stopped, 12 applied but not converged.
+    """
+    app = current_app()
+    given = (*paths, *file)
+    plan, desired = _input(given, app)
+    name = plan.cluster_name if plan else desired.spec.name if desired else None
+    link_to = connection_of(link, name)
+    if plan and allow:
+        raise UsageError("--allow goes with a declaration: a saved plan was made with what it needs")
+    with contextlib.closing(app.wiring().connect(link_to)) as session:
+        if plan is None:
+            assert desired is not None
+            plan = session.plan(desired, allow=allow, progress=app.observing)
+            if form == "text":
+                app.say(render(plan, app.out))
+            code = _hindrance(plan, expect_digest)
+            if code is None and not yes:
+                code = _ask(plan, app)
+        else:
+            if form == "text":
+                app.say([f"plan {plan.plan_id}: {summary_line(plan)}"])
+            code = _hindrance(plan, expect_digest)
+        if code is not None:
+            if form != "text":
+                app.answer({"kind": "ApplyResult", "outcome": "nothing-to-do", "exit_code": code})
+            return code
+        return _run(session, plan, form, app)
+
+
+def _input(given: Sequence[str], app: App) -> tuple[Plan | None, Desired | None]:
+    """Return the saved plan or the declaration that was given; exactly one of them."""
+    if not given:
+        raise UsageError("nothing to apply", hint="name a saved plan, or a declaration: -f cluster.yaml")
+    if all(is_declaration(path) for path in given):
+        return None, require(given, app)
+    if len(given) > 1:
+        raise UsageError("one saved plan at a time, and nothing next to it")
+    return saved.load(given[0]), None
+
+
+def _hindrance(plan: Plan, expect_digest: str | None) -> int | None:
+    """Return the exit code if there is nothing to run, else None."""
+    if expect_digest and digest(plan) != expect_digest:
+        raise StalePlan(
+            f"this is not the expected plan: its digest is {digest(plan)}",
+            hint="review it, then use its digest",
+        )
+    code = exit_code(plan)
+    if plan.blockers or not plan.steps:
+        return code
+    return None
+
+
+def _ask(plan: Plan, app: App) -> int | None:
+    """Ask a person; return None for yes."""
+    if in_automation(app.environment) or not sys.stdin.isatty():
+        raise UsageError("nobody can be asked here", hint="review the plan, then use --yes or a saved plan")
+    app.note([f"Apply this to cluster {plan.cluster_name}? Only yes is accepted."])
+    if click.prompt("", prompt_suffix="> ", default="", show_default=False, err=True) == "yes":
+        return None
+    app.note(["Not applied. Nothing was changed."])
+    return 1
+
+
+def _run(session: Session, plan: Plan, form: str, app: App) -> int:
+    def progress(event: ProgressEvent) -> None:
+        if form == "ndjson":
+            app.answer({"type": "progress", "value": to_json(event)})
+            return
+        lines = render_apply.progress(event, app.out if form == "text" else app.err)
+        if lines:
+            app.say(lines) if form == "text" else app.note(lines)
+        app.show_transient(render_apply.transient(event))
+
+    def announce() -> None:
+        os.write(2, _STOPPING)  # inside a signal handler: no buffered stream may be touched
+
+    with app.interrupts.graceful(announce) as stop:
+        end = session.apply(plan, progress=progress, stop=stop)
+    _close(end, form, app)
+    return end.exit_code
+
+
+def _close(end: ApplyResult, form: str, app: App) -> None:
+    if form == "text":
+        app.say(render_apply.result(end, app.out))
+    elif form == "ndjson":
+        app.answer({"type": "result", "value": to_json(end)})
+    else:
+        plain = to_json(end)
+        assert isinstance(plain, dict)
+        app.answer({"kind": "ApplyResult", **plain})

@@ -1,0 +1,45 @@
+"""Plan files: written whole or not at all, read with a bound."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from reconciler.errors import PlanError, UsageError
+from reconciler.plan.document import MAX_DOCUMENT_BYTES, canonical_text, parse_document
+from reconciler.plan.step import Plan
+
+
+def save(plan: Plan, path: str) -> None:
+    """Write the plan's canonical text, readable by its owner only, replacing a file in one step.
+
+    Raises UsageError if that is not possible; a former file is then untouched.
+    """
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+                stream.write(canonical_text(plan))
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as exc:
+        raise UsageError(f"{path}: the plan cannot be written: {exc.strerror}") from exc
+
+
+def load(path: str) -> Plan:
+    """Return a saved plan. Raises UsageError if it cannot be read, PlanError or StalePlan if it is bad."""
+    try:
+        with Path(path).open("rb") as stream:
+            data = stream.read(MAX_DOCUMENT_BYTES + 1)
+    except OSError as exc:
+        raise UsageError(f"{path}: {exc.strerror}", hint="check the path") from exc
+    try:
+        return parse_document(data.decode("utf-8"))
+    except UnicodeDecodeError as exc:
+        raise PlanError(f"{path}: this is no plan: it is not UTF-8 text") from exc

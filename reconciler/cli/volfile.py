@@ -1,0 +1,132 @@
+"""``gluster-state volfile``: the volfiles that a declaration would produce, offline (design.md 5.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from reconciler.cli.app import current_app
+from reconciler.cli.declaration import require
+from reconciler.cli.flags import examples, flag
+from reconciler.desired.offline import offline_records
+from reconciler.errors import UsageError
+from reconciler.model.cluster import Desired
+from reconciler.model.configured import Secret, VolumeRecord
+from reconciler.volgen.brick import brick_graph
+from reconciler.volgen.client import client_graph, gfproxy_client_graph, gfproxyd_graph
+from reconciler.volgen.graph import Graph
+from reconciler.volgen.options import creation_defaults
+from reconciler.volgen.render import all_graphs, shared_brick_count
+from reconciler.volgen.services import rebalance_graph, shd_graph, snapd_graph
+from reconciler.volgen.text import write
+
+_SERVICES = {
+    "shd": shd_graph,
+    "rebalance": rebalance_graph,
+    "snapd": snapd_graph,
+    "gfproxyd": gfproxyd_graph,
+    "trusted-gfproxy-client": gfproxy_client_graph,
+}
+_NAMES = ("client", "trusted-client", "brick:N", *_SERVICES, "all")
+
+
+@click.command(
+    epilog=examples(
+        "gluster-state volfile -f cluster.yaml home",
+        "gluster-state volfile -f cluster.yaml home --graph brick:0",
+        "gluster-state volfile -f cluster.yaml home --graph all --out volfiles --node gs1",
+    )
+)
+@click.argument("volume")
+@flag(
+    "-f", "--file", "file", multiple=True, required=True, metavar="PATH",
+    help="YAML file, directory (its *.yaml and *.yml) or - for stdin; may be repeated.",
+)  # fmt: skip
+@flag(
+    "--graph", default="client", show_default=True, metavar="GRAPH",
+    help=f"One of {', '.join(_NAMES)}; bricks count from 0 in the declared order.",
+)  # fmt: skip
+@flag("--out", metavar="DIR", help="With --graph all: write every graph under glusterd's file names.")
+@flag(
+    "--node",
+    metavar="PEER",
+    help="The node that is looking (default: that of the brick, or of the first one).",
+)
+def volfile(volume: str, file: tuple[str, ...], graph: str, out: str | None, node: str | None) -> int:
+    """Print the volfile that the declaration of VOLUME would produce. Offline.
+
+    Ids and ports that the declaration does not give are made up, the same ones each time.
+    """
+    app = current_app()
+    desired = require(file, app)
+    record, secret = _record(desired, volume)
+    if graph == "all":
+        if out is None:
+            raise UsageError("--graph all needs a place to write to", hint="add --out DIR")
+        host = _host(desired, node) if node else record.bricks[0].host
+        written = _write_all(Path(out), all_graphs(record, secret=secret, host=host))
+        app.say(f"{Path(out) / name}" for name in written)
+        return 0
+    if out is not None:
+        raise UsageError("--out goes with --graph all; one graph goes to stdout")
+    click.echo(write(_one(desired, record, secret, graph, node)), nl=False)
+    return 0
+
+
+def _record(desired: Desired, name: str) -> tuple[VolumeRecord, Secret]:
+    """Return the record that a plan would make of a declared volume, and its credentials."""
+    records = {record.name: record for record in offline_records(desired)}
+    spec = next((spec for spec in desired.spec.volumes if spec.name == name), None)
+    record = next((record for known, record in records.items() if known == name), None)
+    if spec is None or record is None:
+        known = ", ".join(sorted(records)) or "none"
+        raise UsageError(f"no volume {name!r} with bricks is declared", hint=f"declared: {known}")
+    record = replace(record, pinned=creation_defaults(record.shape))
+    if spec.auth:
+        return record, Secret(username=spec.auth.username, password=spec.auth.password)
+    return record, Secret(username="generated-by-apply", password="generated-by-apply")  # noqa: S106 - says what it is
+
+
+def _host(desired: Desired, peer: str) -> str:
+    """Return the address of a declared peer; its address itself is taken, too."""
+    for spec in desired.spec.peers:
+        if peer in (spec.name, spec.address):
+            return spec.address
+    known = ", ".join(spec.name for spec in desired.spec.peers)
+    raise UsageError(f"no peer {peer!r} is declared", hint=f"declared: {known}")
+
+
+def _one(desired: Desired, record: VolumeRecord, secret: Secret, name: str, node: str | None) -> Graph:
+    if name == "client":
+        return client_graph(record)
+    if name == "trusted-client":
+        return client_graph(record, secret=secret)
+    if name in _SERVICES:
+        return _SERVICES[name](record, secret=secret)
+    word, _, number = name.partition(":")
+    if word != "brick" or not number.isascii() or not number.isdigit():
+        raise UsageError(f"there is no graph {name!r}", hint=f"one of: {', '.join(_NAMES)}")
+    if len(number) > 6 or int(number) >= len(record.bricks):
+        raise UsageError(f"volume {record.name} has bricks 0 to {len(record.bricks) - 1}, not {number}")
+    brick = record.bricks[int(number)]
+    host = _host(desired, node) if node else brick.host
+    count = shared_brick_count(record, brick, host=host)
+    return brick_graph(record, brick, secret=secret, shared_brick_count=count)
+
+
+def _write_all(folder: Path, graphs: Mapping[str, Graph]) -> list[str]:
+    """Write each graph to its file (they may hold credentials: for the owner only); return the names."""
+    texts = {name: write(graph) for name, graph in sorted(graphs.items())}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            path = folder / name
+            path.touch(mode=0o600)
+            path.chmod(0o600)  # it may have been there before
+            path.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise UsageError(f"{exc.filename or folder}: {exc.strerror}") from exc
+    return list(texts)

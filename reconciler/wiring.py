@@ -1,0 +1,265 @@
+"""The composition root: picks adapters and puts the program together. Decides nothing.
+
+The command line reaches it through `reconciler.cli.session.Wiring`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from reconciler import __version__
+from reconciler.actions.brick import brick_actions
+from reconciler.actions.daemon import daemon_actions
+from reconciler.actions.volume import volume_actions
+from reconciler.adapters import gluster_rpc
+from reconciler.adapters.brick_files import DiskBrickFiles
+from reconciler.adapters.clock import SystemClock
+from reconciler.adapters.etcd_store import EtcdEndpoint, EtcdStore
+from reconciler.adapters.local_files import DiskFiles
+from reconciler.adapters.mounts import Mounts
+from reconciler.adapters.processes import LinuxProcesses
+from reconciler.adapters.tcp_ports import TcpPorts, listening_ports
+from reconciler.agent.config import AgentConfig, read_config
+from reconciler.agent.daemons import DaemonSupervisor
+from reconciler.agent.memory import NodeMemory
+from reconciler.agent.node import Node, NodeParts
+from reconciler.agent.portmap import Portmap
+from reconciler.agent.programs import Programs, Site
+from reconciler.agent.run_marks import RunMarks
+from reconciler.agent.service import serve
+from reconciler.agent.serving import GENERATIONS_KEY
+from reconciler.agent.supervisor import BrickShell, BrickSupervisor
+from reconciler.agent.volumes import VolumeTable
+from reconciler.controller.session import ClusterSession
+from reconciler.controller.steward import Steward
+from reconciler.errors import EnvironmentProblem, StoreError
+from reconciler.model.ids import ClusterId, NodeId
+from reconciler.model.observed import NodeFact
+from reconciler.model.report import Connection
+from reconciler.observe import claim_cluster, cluster_id
+from reconciler.ports.node import Action
+from reconciler.volserver.server import VolfileServer
+from reconciler.wire.programs import VOLFILE_PORT
+
+LOG = logging.getLogger("gluster-state")
+_LOCK_TIMEOUT_S = 15.0
+
+
+def connect(options: Connection) -> ClusterSession:
+    """Open a session; raises StoreError when etcd does not answer, PlanError for an unknown cluster."""
+    store = EtcdStore(
+        EtcdEndpoint(
+            hosts=tuple(_host(e) for e in options.endpoints),
+            ca=_path(options.ca_file),
+            cert=_path(options.cert_file),
+            key=_path(options.key_file),
+        ),
+        call_timeout_s=options.timeout_s,
+    )
+    try:
+        cluster = cluster_id(store, options.cluster)
+    except BaseException:
+        store.close()
+        raise
+    return ClusterSession(store, cluster, options.cluster, SystemClock(), _LOCK_TIMEOUT_S)
+
+
+def run_agent(config: str, *, bind: str | None, steward: bool) -> int:
+    """Run an agent in the foreground until a signal; returns the exit code. Ending it stops no brick."""
+    settings = read_config(config)
+    _log_to_stderr()
+    _many_files()
+    stop = _until_signal()
+    node = build_node(settings, bind=bind)
+    helper = _start_steward(config) if steward or settings.steward else None
+    try:
+        return serve(node, settings, lambda: _store(settings), stop)
+    finally:
+        if helper is not None:
+            helper.terminate()
+            helper.wait()
+
+
+def run_steward(config: str) -> int:
+    """Run a steward alone in the foreground until a signal; returns the exit code."""
+    settings = read_config(config)
+    _log_to_stderr()
+    stop = _until_signal()
+    parent = os.getppid()
+    threading.Thread(target=_end_with, args=(parent, stop), name="parent", daemon=True).start()
+    while not stop.is_set():
+        store = _store(settings)
+        try:
+            cluster = claim_cluster(store, settings.cluster)
+            Steward(store, cluster, SystemClock(), stop).run()
+        except StoreError as exc:
+            LOG.warning("%s", exc.message)
+        finally:
+            store.close()
+        stop.wait(1.0)
+    return 0
+
+
+# ---------------------------------------------------------------- an agent's parts
+
+
+def build_node(settings: AgentConfig, *, bind: str | None) -> Node:
+    """Put a node together. Raises EnvironmentProblem or JournalError if this machine does not allow it."""
+    paths, clock = settings.paths, SystemClock()
+    for directory in (paths.state, paths.run, paths.log):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    memory = NodeMemory(DiskFiles(paths.state / "memory"))
+    node = memory.node_id(lambda: NodeId(str(uuid.uuid4())))
+    binding = memory.binding()
+    cluster = binding.cluster_id if binding else _first_cluster(settings)
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    mounts, processes, ports = Mounts(), LinuxProcesses(), TcpPorts()
+    files = DiskBrickFiles(cluster, node, settings.peer, mounts)
+    programs = Programs(processes, clock)
+    site = Site(node=node, paths=paths, bind=bind is not None)
+    supervisors: dict[str, BrickSupervisor] = {}
+    portmap = Portmap(lambda path: supervisors["bricks"].port_of(path))  # noqa: PLW0108  made below
+    servers: list[VolfileServer] = []
+    table = VolumeTable(
+        (cluster, node),
+        memory,
+        portmap,
+        changed=lambda: servers[0].broadcast_fetchspec(),  # noqa: PLW0108  made below
+    )
+    bricks = BrickSupervisor(
+        site,
+        BrickShell(
+            files=files,
+            programs=programs,
+            ports=ports,
+            marks=RunMarks(DiskFiles(paths.state / "marks"), boot_id),
+            signed_in_as=portmap.signed_in_as,
+            terminate=_terminate,
+        ),
+    )
+    supervisors["bricks"] = bricks
+    daemons = DaemonSupervisor(site, programs)
+    servers.append(VolfileServer(table, address=bind or settings.address, unix_socket=paths.agent_socket))
+    actions: Mapping[str, Action] = {
+        **brick_actions(files, bricks),
+        **daemon_actions(daemons),
+        **volume_actions(table),
+    }
+    about = NodeFact(
+        node_id=node,
+        peer=settings.peer,
+        address=settings.address,
+        boot_id=boot_id,
+        agent_version=__version__,
+        gluster_version=_gluster_version(site.glusterfsd),
+        started_at=clock.now(),
+    )
+    parts = NodeParts(
+        node=node,
+        about=about,
+        memory=memory,
+        table=table,
+        bricks=bricks,
+        daemons=daemons,
+        actions=actions,
+        server=servers[0],
+        clock=clock,
+        probe=files.probe,
+        mounts=mounts.list_mounts,
+        listening=lambda: listening_ports(bind or ""),
+        ask_peer=lambda host: gluster_rpc.fetch_spec(host, VOLFILE_PORT, GENERATIONS_KEY, timeout_s=2.0),
+    )
+    return Node(parts)
+
+
+def _terminate(socket_path: str, brick_path: str) -> None:
+    gluster_rpc.brick_terminate(Path(socket_path), brick_path, timeout_s=5.0)
+
+
+def _first_cluster(settings: AgentConfig) -> ClusterId:
+    """Return the cluster's id on a node that has never joined: only the store knows it."""
+    said = False
+    while True:
+        store = _store(settings)
+        try:
+            return claim_cluster(store, settings.cluster)
+        except StoreError as exc:
+            if not said:
+                LOG.warning("waiting for etcd to join cluster %s: %s", settings.cluster, exc.message)
+            said = True
+            threading.Event().wait(1.0)
+        finally:
+            store.close()
+
+
+def _gluster_version(program: str) -> str:
+    """Return the version of the installed GlusterFS, such as ``10.3``."""
+    try:
+        printed = subprocess.run(  # noqa: S603  a fixed absolute program, no shell
+            [program, "--version"], capture_output=True, text=True, timeout=10, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as exc:
+        raise EnvironmentProblem(
+            f"cannot run {program}: {exc}", hint="Install GlusterFS: apt-get install glusterfs-client"
+        ) from exc
+    return printed.split()[1] if len(printed.split()) > 1 else ""
+
+
+# ---------------------------------------------------------------- processes
+
+
+def _start_steward(config: str) -> subprocess.Popen[bytes]:
+    """Start the steward as a process of its own: it acts with the applier's identity, not the agent's."""
+    return subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
+        [sys.executable, "-m", "reconciler", "steward", "--config", config], stdin=subprocess.DEVNULL
+    )
+
+
+def _end_with(parent: int, stop: threading.Event) -> None:
+    """Set `stop` when the process that started us is gone."""
+    while not stop.wait(1.0):
+        if os.getppid() != parent:
+            stop.set()
+
+
+def _until_signal() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _many_files() -> None:
+    """Raise our soft limit of open files: every client keeps a connection to the volfile server."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(65536, hard) if hard != resource.RLIM_INFINITY else 65536
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s %(threadName)s %(message)s",
+    )
+
+
+def _store(settings: AgentConfig) -> EtcdStore:
+    return EtcdStore(EtcdEndpoint(hosts=settings.etcd, ca=settings.ca, cert=settings.cert, key=settings.key))
+
+
+def _host(endpoint: str) -> str:
+    return endpoint.removeprefix("http://").removeprefix("https://")
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None

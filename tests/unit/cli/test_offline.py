@@ -1,0 +1,347 @@
+"""Commands that need no cluster: the fast path, validate, volfile, explain, schema, version."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler import __version__
+from reconciler.cli.root import run
+from reconciler.cli.style import Style, choose_style, escaped, paint, seconds, size, table
+from reconciler.volgen.text import parse
+
+ROOT = Path(__file__).resolve().parents[3]
+
+YAML = """
+apiVersion: gluster-state.io/v1
+kind: Cluster
+metadata: {name: t}
+spec:
+  peers: [{name: a, address: 10.0.0.1}, {name: b, address: 10.0.0.2}, {name: c, address: 10.0.0.3}]
+  volumes:
+    - name: home
+      id: 7d4f5a52-6d1b-4a0e-9d5f-0a6e5c1b2f10
+      type: replicate
+      replica: 3
+      bricks: [a:/b/1, b:/b/1, c:/b/1]
+      auth: {username: 11111111-2222-4333-8444-555555555555, password: 66666666-7777-4888-9999-000000000000}
+      options: {network.ping-timeout: 20}
+"""
+
+
+NO_AUTH = "".join(line + "\n" for line in YAML.splitlines() if "auth:" not in line)
+
+
+@pytest.fixture
+def yaml_file(tmp_path: Path) -> str:
+    path = tmp_path / "c.yaml"
+    path.write_text(YAML)
+    return str(path)
+
+
+def _run(*words: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "reconciler", *words],
+        cwd=ROOT,
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **environment},
+    )
+
+
+def test_version_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from reconciler.cli.main import main\n"
+        "try:\n    main(['--version'])\nexcept SystemExit as exc:\n    assert exc.code == 0\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    first, modules = done.stdout.splitlines()
+    assert first == f"gluster-state {__version__}"
+    heavy = {
+        "click",
+        "yaml",
+        "jsonschema",
+        "grpc",
+        "etcd3",
+        "deepdiff",
+        "asyncio",
+        "typing",
+        "inspect",
+        "json",
+    }
+    bare = subprocess.run(
+        [sys.executable, "-c", "import sys; print(sorted(sys.modules))"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert not heavy & (set(eval(modules)) - set(eval(bare.stdout)))
+
+
+def test_help_imports_no_command() -> None:
+    code = (
+        "import sys\nfrom reconciler.cli.root import run\nassert run(['--help']) == 0\n"
+        "assert not {'yaml', 'jsonschema', 'grpc'} & set(sys.modules), sorted(sys.modules)\n"
+        "assert 'reconciler.cli.plan' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+
+
+def test_the_process_exits_with_the_code() -> None:
+    done = _run("plan", "--typo")
+    assert done.returncode == 64
+    assert b"--typo" in done.stderr
+    assert done.stdout == b""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"a: [",
+        b"\xff\xfe\x00",
+        b"a: &a [*a]",
+        b"- " * 5000,
+        b"{" * 5000,
+        b"null",
+        b"a: !!python/object:os {}",
+    ],
+)
+def test_malformed_yaml_exits_65_with_a_position_and_no_traceback(text: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(text)
+    done = _run("validate", str(path))
+    assert done.returncode == 65
+    assert b"Traceback" not in done.stderr + done.stdout
+    assert f"{path}:".encode() in done.stdout
+    assert _run("plan", str(path), "--etcd", "http://127.0.0.1:1").returncode == 65
+
+
+def test_validate_reads_stdin_and_directories(
+    yaml_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run("validate", "-", stdin=YAML.encode()).returncode == 0
+    assert run(["validate", str(tmp_path)]) == 0
+    assert "[GS502]" in capsys.readouterr().out
+    Path(yaml_file).write_text(NO_AUTH)
+    assert run(["validate", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("Valid: 0 errors, 0 warnings in 1 file")
+
+
+def test_a_bad_option_is_found_at_its_line(yaml_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(yaml_file)
+    path.write_text(NO_AUTH.replace("network.ping-timeout: 20", "network.ping-timeoot: 20"))
+    assert run(["validate", yaml_file]) == 65
+    out = capsys.readouterr().out
+    assert out.startswith(f"{yaml_file}:13:39: error: there is no option network.ping-timeoot")
+    assert "^" in out
+    assert "network.ping-timeout" in out
+
+
+def test_an_unsupported_option_of_a_builtin_profile_is_a_warning(
+    yaml_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(yaml_file)
+    path.write_text(YAML.replace("options: {network.ping-timeout: 20}", "profiles: [builtin/virt]"))
+    assert run(["validate", yaml_file]) == 0
+    assert "builtin/virt sets it, it has no effect" in capsys.readouterr().out
+    path.write_text(YAML.replace("network.ping-timeout: 20", "cluster.server-quorum-type: server"))
+    assert run(["validate", yaml_file]) == 65
+
+
+def test_validate_as_json(yaml_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", yaml_file, "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["valid"] is True
+    Path(yaml_file).write_text(YAML.replace("replica: 3", "replica: 7"))
+    assert run(["validate", yaml_file, "-o", "json"]) == 65
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["valid"] is False
+    found = answer["diagnostics"][0]
+    snippet = found["snippet"]
+    marked = snippet["code"][snippet["highlight_start_offset"] : snippet["highlight_end_offset"]]
+    assert found["range"]["filename"] == yaml_file
+    assert marked
+
+
+def test_the_caret_of_a_finding_in_a_rejected_plan_is_shown_too(
+    yaml_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(yaml_file).write_text(YAML.replace("replica: 3", "replica: 7"))
+    assert run(["plan", yaml_file, "--etcd", "http://127.0.0.1:1"]) == 65
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "   | " in captured.err.replace("|", "| ").replace("|  ", "| ")
+    assert "^" in captured.err
+
+
+def test_volfile_prints_a_graph(yaml_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["volfile", "-f", yaml_file, "home"]) == 0
+    graph = parse(capsys.readouterr().out)
+    by_name = {xlator.name: xlator for xlator in graph}
+    assert by_name["home-client-1"].options["remote-host"] == "10.0.0.2"
+    assert by_name["home-client-1"].options["ping-timeout"] == "20"
+    assert by_name["home-client-1"].options["transport.address-family"] == "inet"
+    assert "username" not in by_name["home-client-1"].options
+
+
+def test_volfile_of_a_trusted_client_has_the_declared_credentials(
+    yaml_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["volfile", "-f", yaml_file, "home", "--graph", "trusted-client"]) == 0
+    by_name = {xlator.name: xlator for xlator in parse(capsys.readouterr().out)}
+    assert by_name["home-client-0"].options["username"] == "11111111-2222-4333-8444-555555555555"
+
+
+@pytest.mark.parametrize(
+    ("node", "count"),
+    [([], "1"), (["--node", "b"], "1"), (["--node", "a"], "0"), (["--node", "10.0.0.2"], "1")],
+)
+def test_a_brick_graph_is_seen_from_a_node(
+    yaml_file: str, capsys: pytest.CaptureFixture[str], node: list[str], count: str
+) -> None:
+    assert run(["volfile", "-f", yaml_file, "home", "--graph", "brick:1", *node]) == 0
+    by_name = {xlator.name: xlator for xlator in parse(capsys.readouterr().out)}
+    assert by_name["home-posix"].options["shared-brick-count"] == count
+
+
+@pytest.mark.parametrize("graph", ["shd", "rebalance", "snapd", "gfproxyd", "trusted-gfproxy-client"])
+def test_service_graphs_are_printed(yaml_file: str, capsys: pytest.CaptureFixture[str], graph: str) -> None:
+    assert run(["volfile", "-f", yaml_file, "home", "--graph", graph]) == 0
+    assert list(parse(capsys.readouterr().out))
+
+
+def test_all_graphs_are_written_under_the_names_of_glusterd(
+    yaml_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run(["volfile", "-f", yaml_file, "home", "--graph", "all", "--out", str(out)]) == 0
+    names = sorted(path.name for path in out.iterdir())
+    assert {"home.tcp-fuse.vol", "trusted-home.tcp-fuse.vol", "home-shd.vol", "home.10.0.0.1.b-1.vol"} <= set(
+        names
+    )
+    assert capsys.readouterr().out.splitlines() == [f"{out}/{name}" for name in names]
+    assert all(path.stat().st_mode & 0o077 == 0 for path in out.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nope"], "no volume 'nope'"),
+        (["home", "--graph", "brick:3"], "has bricks 0 to 2, not 3"),
+        (["home", "--graph", "brick:-1"], "no graph 'brick:-1'"),
+        (["home", "--graph", "brick:²"], "no graph"),
+        (["home", "--graph", "shred"], "no graph 'shred'"),
+        (["home", "--graph", "brick:0", "--node", "zz"], "no peer 'zz'"),
+        (["home", "--graph", "all"], "needs a place"),
+        (["home", "--out", "x"], "goes with --graph all"),
+    ],
+)
+def test_volfile_usage_errors(
+    yaml_file: str, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert run(["volfile", "-f", yaml_file, *words]) == 64
+    assert message in capsys.readouterr().err
+
+
+def test_explain_knows_codes_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "gs205"]) == 0
+    assert capsys.readouterr().out.startswith("GS205: replica 2   (availability)")
+    assert run(["explain", "GS205", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["class"] == "availability"
+    assert run(["explain"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) > 30
+    assert run(["explain", "volume.bricks"]) == 0
+    assert "subvolume" in capsys.readouterr().out
+
+
+def test_schema_is_the_published_file() -> None:
+    assert _run("schema").stdout == (ROOT / "schemas" / "cluster.v1.schema.json").read_bytes()
+
+
+def test_version_tells_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["version", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["gluster-state"] == __version__
+    assert run(["--version"]) == 0
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as stream:
+        done = subprocess.run(
+            [sys.executable, "-m", "reconciler", "schema"],
+            cwd=ROOT,
+            stdout=stream,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 141
+    assert done.stderr == b""
+
+
+def test_a_terminal_without_utf8_gets_ascii(yaml_file: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(YAML.replace("name: home", "name: häme"))
+    done = _run("validate", str(path), PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 65
+    assert done.stdout.isascii()
+
+
+# ---------------------------------------------------------------- style
+
+
+def test_colour_follows_wish_then_environment_then_terminal() -> None:
+    def color(wish: str, terminal: bool, **environment: str) -> bool:
+        style = choose_style(wish, terminal=terminal, environment=environment, utf8=True, width=80)
+        return style.color
+
+    assert color("auto", True, TERM="xterm")
+    assert not color("auto", False, TERM="xterm")
+    assert not color("auto", True, TERM="dumb")
+    assert not color("auto", True, TERM="xterm", NO_COLOR="1")
+    assert color("auto", False, FORCE_COLOR="1")
+    assert color("always", False, NO_COLOR="1")
+    assert not color("never", True, TERM="xterm", FORCE_COLOR="1")
+
+
+def test_control_characters_are_made_visible() -> None:
+    assert escaped("a\x1b[0m\tb\u2028\x9b") == "a\\x1b[0m\\tb\\u2028\\x9b"
+    assert escaped("häme") == "häme"
+    assert escaped(os.fsdecode(b"\xff")) == "\\udcff"
+    assert Style().text(["one\ntwo"]) == "one\\ntwo\n"
+
+
+def test_painted_cells_align_as_printed() -> None:
+    lines = table([[paint("ab", "red"), "x"], ["c", "y"]], indent="")
+    assert Style().text(lines) == "ab   x\nc    y\n"
+    assert Style(color=True).text(lines[:1]) == "\x1b[31mab\x1b[0m   x\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.04, "0.0s"), (59.94, "59.9s"), (422, "7m02s"), (22080, "6h08m"), (273_600, "3d4h")]
+)
+def test_durations(value: float, text: str) -> None:
+    assert seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (4 << 40, "4.0 TiB")]
+)
+def test_sizes(value: int, text: str) -> None:
+    assert size(value) == text
+
+
+def test_text_is_wrapped_with_its_own_indentation() -> None:
+    style = Style(width=40)
+    assert style.wrap("1. " + "word " * 12, "  ") == [
+        "  1. word word word word word word word",
+        "  word word word word word",
+    ]
+    assert style.wrap("a\nb") == ["a", "b"]
