@@ -14,6 +14,7 @@ glusterd_is_path_in_use (what glusterd checks and stamps); xlators/features/inde
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -327,11 +328,20 @@ def _unstamp(place: int, path: str, found: Found, before: Args) -> None:
 
 
 def _remove_directories(root: str, made: tuple[str, ...]) -> None:
-    """Remove the directories that the step made, innermost first; each must be empty."""
-    for path in reversed(made):
+    """Remove the directories that the step made, innermost (the brick itself) first.
+
+    The brick's must be empty. One above it is left where it holds something by now: another brick of the
+    volume, whose own undo comes later or never.
+    """
+    for number, path in enumerate(reversed(made)):
         with contextlib.suppress(FileNotFoundError):
             with directory.opened(root, str(Path(path).parent)) as parent:
-                os.rmdir(Path(path).name, dir_fd=parent)
+                try:
+                    os.rmdir(Path(path).name, dir_fd=parent)
+                except OSError as exc:
+                    if exc.errno == errno.ENOTEMPTY and number > 0:
+                        return
+                    raise
                 os.fsync(parent)
 
 
