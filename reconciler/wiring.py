@@ -5,6 +5,7 @@ The command line reaches it through `reconciler.cli.session.Wiring`.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import resource
@@ -117,6 +118,7 @@ def build_node(settings: AgentConfig, *, bind: str | None) -> Node:
     paths, clock = settings.paths, SystemClock()
     for directory in (paths.state, paths.run, paths.log):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _lock_state(paths.state)
     memory = NodeMemory(DiskFiles(paths.state / "memory"))
     node = memory.node_id(lambda: NodeId(str(uuid.uuid4())))
     binding = memory.binding()
@@ -179,6 +181,18 @@ def build_node(settings: AgentConfig, *, bind: str | None) -> Node:
         ask_peer=lambda host: gluster_rpc.fetch_spec(host, VOLFILE_PORT, GENERATIONS_KEY, timeout_s=2.0),
     )
     return Node(parts)
+
+
+def _lock_state(state: Path) -> None:
+    """Hold the state directory for the life of this process; raises EnvironmentProblem if another has it."""
+    descriptor = os.open(state / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        os.close(descriptor)
+        raise EnvironmentProblem(
+            f"another agent works with {state}", hint="Stop it, or give this agent directories of its own."
+        ) from exc
 
 
 def _terminate(socket_path: str, brick_path: str) -> None:

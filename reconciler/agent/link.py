@@ -44,7 +44,7 @@ from reconciler.ports.store import (
     Snapshot,
     WatchEnded,
 )
-from reconciler.txn.record import Command, Head, Phase
+from reconciler.txn.record import Command, Head, HeadState, Phase
 
 if TYPE_CHECKING:
     from reconciler.agent.node import Node
@@ -280,8 +280,22 @@ class Link:
 
     # ------------------------------------------------------------ facts and answers
 
+    def _settle_staged(self) -> None:
+        """Forget what a transaction staged here and nobody undid, once it has been rolled back.
+
+        What a committed one staged goes when its configuration arrives.
+        """
+        table = self._node.parts.table
+        for volume_id, held in table.volumes().items():
+            if held.staged is None or self._executor.busy:
+                continue
+            entry = self._store.read(keys.head(self._cluster, held.staged.txn))
+            if entry and decode(Head, entry.value).state is HeadState.ROLLED_BACK:
+                table.unstage(volume_id)
+
     def _report(self, now: float) -> None:
         self._reported_at = now
+        self._settle_staged()
         for commit in self._facts.writes(self._node.report(), self._live_revision, now):
             if self._commit(commit) is None or not self._succeeded:
                 prefix = keys.facts_prefix(self._cluster, self._me)
@@ -316,8 +330,10 @@ class Link:
                 snapshot = self._store.read_prefix(keys.node_prefix(self._cluster, self._me))
                 self._queue.put(ex.Listed(self._commands(snapshot)))
             case ex.KeepPhase(barrier=barrier):
-                self._node.parts.memory.enter_phase(barrier)
-                self._queue.put(ex.PhaseKept(barrier))
+                if self._node.parts.memory.enter_phase(barrier):
+                    self._queue.put(ex.PhaseKept(barrier))
+                else:
+                    raise StoreUnavailable(f"asked for phase {barrier.phase}, which is long past")
             case ex.Wait(seconds=seconds):
                 self._again = self._node.parts.clock.monotonic() + seconds
             case ex.Check() | ex.Run():

@@ -76,6 +76,7 @@ class VolumeTable:
         self._servers: tuple[str, ...] = ()
         self._revision = 0
         self._staged_lost: set[VolumeId] = set()
+        self._unlisted: set[VolumeId] = set()
 
     # ------------------------------------------------------------ the node's own state
 
@@ -90,16 +91,21 @@ class VolumeTable:
                     staged = None
                 secret = remembered.secrets.get(volume_id)
                 self._set(volume_id, Held(committed=committed, staged=staged, secret=secret, waiting=True))
-            self.learn(remembered.cluster.revision, (p.address for p in remembered.cluster.peers))
+            self._know(remembered.cluster.revision, (p.address for p in remembered.cluster.peers))
 
     def learn(self, revision: int, addresses: Iterable[str]) -> None:
-        """Take the store revision up to which everything committed is known, and the peers' addresses."""
-        with self._lock:
-            self._revision = max(revision, self._revision)
-            self._servers = tuple(sorted(set(addresses)))
+        """Take the peers' addresses, and the store revision up to which everything was given to `commit`.
+
+        A committed volume from this node's disk that still waits is therefore not in the store any more: it
+        may have been deleted while this node slept, and goes on waiting until it is committed or removed.
+        """
+        with self._changing:
+            self._know(revision, addresses)
+            held = self.volumes().items()
+            self._unlisted = {v for v, item in held if item.waiting and item.committed is not None}
 
     def set_connected(self, connected: bool) -> None:
-        """Say whether the store is followed. Call with true only after all of it has been committed here."""
+        """Say whether the store is followed. Call with true only after its content was taken over here."""
         with self._lock:
             news = self._answers.connect(connected)
             waiting = [v for v, held in self._answers.held.items() if held.waiting] if connected else []
@@ -109,13 +115,15 @@ class VolumeTable:
     def release(self, volumes: Iterable[VolumeId]) -> None:
         """Serve and start volumes that were read from the disk: they are confirmed. Idempotent.
 
-        A volume whose staged record was lost to a damaged file goes on waiting, see `staged_lost`.
+        Volumes that the store does not list (see `learn`) go on waiting, and those of which a staged record
+        was lost to a damaged file (see `staged_lost`).
         """
         with self._changing:
             announce = [
                 self._set(volume_id, replace(held, waiting=False))
                 for volume_id in volumes
-                if (held := self.held(volume_id)).waiting and volume_id not in self._staged_lost
+                if (held := self.held(volume_id)).waiting
+                and volume_id not in self._staged_lost | self._unlisted
             ]
         self._announce(any(announce))
 
@@ -149,6 +157,7 @@ class VolumeTable:
             if staged is not None and staged.record.generation <= record.generation:
                 self._memory.drop_staged(volume_id)
                 staged = None
+            self._unlisted.discard(volume_id)
             if before.committed is None or record.generation > before.committed.generation:
                 self._staged_lost.discard(volume_id)  # that transaction is over
             held = Held(
@@ -165,6 +174,7 @@ class VolumeTable:
         with self._changing:
             self._memory.drop_volume(volume_id)
             self._staged_lost.discard(volume_id)
+            self._unlisted.discard(volume_id)
             self._set(volume_id, None)
 
     def set_secret(self, volume_id: VolumeId, secret: Secret) -> None:
@@ -271,7 +281,7 @@ class VolumeTable:
             return self._answers.fetched_digest(brick_key(brick))
 
     def generations(self) -> Generations:
-        """Return the committed volumes this node knows."""
+        """Return the committed volumes this node knows; not those that the store does not list any more."""
         with self._lock:
             known = {
                 volume_id: KnownGeneration(
@@ -280,7 +290,7 @@ class VolumeTable:
                     state=held.committed.state,
                 )
                 for volume_id, held in self._answers.held.items()
-                if held.committed is not None
+                if held.committed is not None and volume_id not in self._unlisted
             }
             return Generations(cluster=self._cluster, revision=self._revision, volumes=known)
 
@@ -350,6 +360,11 @@ class VolumeTable:
     def _set(self, volume_id: VolumeId, held: Held | None) -> bool:
         with self._lock:
             return self._answers.put(volume_id, held)
+
+    def _know(self, revision: int, addresses: Iterable[str]) -> None:
+        with self._lock:
+            self._revision = max(revision, self._revision)
+            self._servers = tuple(sorted(set(addresses)))
 
     def _announce(self, news: bool) -> None:
         if news:

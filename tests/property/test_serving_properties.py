@@ -134,7 +134,9 @@ class Serving(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self._start()
-        self.table.set_connected(True)  # so that all is confirmed, then as it was
+        if self.committed is not None:
+            self.table.commit(self.committed)  # the store lists it; then as it was
+        self.table.set_connected(True)
         self.table.set_connected(self.connected)
 
     @rule()

@@ -36,8 +36,9 @@ class Node:
         self.files = files
         memory = NodeMemory(files)
         self.table = VolumeTable((CLUSTER, NODE), memory, Portmap(lambda _: 0), changed=lambda: None)
-        self.table.load(memory.recall())
-        for record in committed:
+        recalled = memory.recall()
+        self.table.load(recalled)
+        for record in (*recalled.volumes.values(), *committed):  # after a restart the store lists them
             self.table.commit(record, SECRET)
         self.table.set_connected(True)
         self.actions: Mapping[str, Action] = volume_actions(self.table)

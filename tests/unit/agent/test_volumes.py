@@ -45,6 +45,7 @@ class Node:
     def connected(self, *records: VolumeRecord) -> Node:
         for record in records:
             self.table.commit(record, SECRET)
+        self.table.learn(1, [])
         self.table.set_connected(True)
         return self
 
@@ -313,8 +314,29 @@ def test_what_was_on_the_disk_waits_until_it_is_confirmed() -> None:
     assert node.ask("home").error == 0
     assert node.ask("work").error == 2
     assert [d.volume.name for d in node.table.desired_bricks()] == ["home"]
-    node.table.set_connected(True)
+    node.connected(volume("work"))
     assert node.ask("work").error == 0
+
+
+def test_a_volume_that_the_store_does_not_list_any_more_is_neither_served_nor_started() -> None:
+    node = Node().connected(HOME, volume("work")).restarted().connected(volume("work"))
+    assert node.ask("home").error == node.trusted(brick_key(HOME.bricks[0].uuid)).error == 2
+    assert [d.volume.name for d in node.table.desired_bricks()] == ["work"]
+    assert node.table.committed(HOME.volume_id) == HOME, "and nothing of it is forgotten"
+    assert HOME.volume_id not in node.table.generations().volumes, "so that no peer starts it either"
+    node.table.set_connected(False)
+    node.table.release([HOME.volume_id])
+    assert node.ask("home").error == 2, "nor when the store is lost again"
+    node.connected(HOME)
+    assert node.ask("home").error == 0
+
+
+def test_a_new_volume_in_transaction_goes_on_after_a_restart() -> None:
+    node = Node().connected()
+    node.table.stage(HOME, None, TXN, SECRET)
+    node.table.publish(HOME.volume_id)
+    assert node.restarted().ask("home").error == 2
+    assert node.restarted().connected().ask("home").error == 0
 
 
 def test_a_published_configuration_is_still_published_after_a_restart() -> None:
