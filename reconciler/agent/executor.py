@@ -14,10 +14,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from reconciler.agent.messages import (
+    Again,
+    Check,
+    Context,
+    Effect,
+    Event,
+    Failure,
+    Heard,
+    KeepPhase,
+    Listed,
+    Looked,
+    PhaseKept,
+    Ran,
+    ReadContext,
+    Relist,
+    Run,
+    Stored,
+    StoreIt,
+    Wait,
+)
 from reconciler.model import keys
 from reconciler.model.codec import decode, encode
-from reconciler.model.ids import ClusterId, NodeId, TxnId
-from reconciler.plan.step import Args, Plan, Step
+from reconciler.model.ids import ClusterId, NodeId
+from reconciler.plan.step import Args, Step
 from reconciler.ports.node import Checked
 from reconciler.ports.store import (
     Change,
@@ -27,147 +47,11 @@ from reconciler.ports.store import (
     Entry,
     ModifiedAt,
     Put,
-    Snapshot,
 )
 from reconciler.txn.machine import check_transition
-from reconciler.txn.record import Barrier, Command, Head, HeadState, Mark, Phase, StepRecord
+from reconciler.txn.record import Barrier, Command, HeadState, Mark, Phase, StepRecord
 
 RETRY_S = 0.5  #: pause after the store gave no answer
-
-
-# ---------------------------------------------------------------- events
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """All of this node's commands, records and barrier keys."""
-
-    snapshot: Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Some of them changed."""
-
-    changes: tuple[Change, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a command refers to, freshly read: the head with its revision, the lock's epoch, the plan.
-
-    `plan` is None when it could not be read or does not match the digest; `problem` says why.
-    """
-
-    head: Head | None
-    head_revision: int
-    epoch: int
-    plan: Plan | None
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A StepError, as a value."""
-
-    error: str
-    hint: str
-    retryable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """The check's answer."""
-
-    answer: Checked | Failure
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """The end of an effect: what `do` returned, or why it failed."""
-
-    answer: Args | Failure
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The answer to Store; None if no answer came."""
-
-    committed: Committed | None
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseKept:
-    """The phase is on the disk."""
-
-    barrier: Barrier
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """Time to try again."""
-
-
-Event = Listed | Heard | Context | Looked | Ran | Stored | PhaseKept | Again
-
-
-# ---------------------------------------------------------------- effects
-
-
-@dataclass(frozen=True, slots=True)
-class ReadContext:
-    """Read what a command refers to and hand back a Context."""
-
-    command: Command
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Run the step's check and hand back Looked."""
-
-    step: Step
-    plan: Plan
-    txn: TxnId
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Run the step's do or undo and hand back Ran."""
-
-    step: Step
-    plan: Plan
-    txn: TxnId
-    before: Args
-    undo: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StoreIt:
-    """Run a guarded commit and hand back Stored."""
-
-    commit: Commit
-
-
-@dataclass(frozen=True, slots=True)
-class Relist:
-    """List this node's keys again and hand back Listed."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeepPhase:
-    """Put the phase on the disk and hand back PhaseKept."""
-
-    barrier: Barrier
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Hand back Again after some seconds."""
-
-    seconds: float
-
-
-Effect = ReadContext | Check | Run | StoreIt | Relist | KeepPhase | Wait
 
 
 class _Stage(Enum):
@@ -243,12 +127,7 @@ class Executor:
             if change.value is None:
                 self._entries.pop(change.key, None)
             else:
-                self._entries[change.key] = Entry(
-                    key=change.key,
-                    value=change.value,
-                    create_revision=change.create_revision,
-                    mod_revision=change.mod_revision,
-                )
+                self._entries[change.key] = change.as_entry()
 
     def _next(self) -> list[Effect]:
         """Begin the next thing if nothing is going on: a barrier first, then a command."""

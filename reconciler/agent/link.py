@@ -13,9 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.agent import executor as ex
+from reconciler.agent import messages as msg
+from reconciler.agent.executor import Executor
 from reconciler.agent.facts import FactBook
-from reconciler.agent.kept import Binding, KnownCluster
+from reconciler.agent.following import Follower
+from reconciler.agent.kept import Binding
 from reconciler.engine.journal import frozen_plan
 from reconciler.errors import (
     JournalError,
@@ -28,17 +30,15 @@ from reconciler.errors import (
 )
 from reconciler.model import keys
 from reconciler.model.codec import decode, encode
-from reconciler.model.configured import ConfiguredCluster, Secret
+from reconciler.model.configured import Secret
 from reconciler.model.questions import Question
-from reconciler.observe import claim_cluster, configured_in
+from reconciler.observe import claim_cluster
 from reconciler.ports.node import Call
 from reconciler.ports.store import (
     Absent,
-    Change,
     Changes,
     Commit,
     Committed,
-    Entry,
     ModifiedAt,
     Put,
     Snapshot,
@@ -48,7 +48,7 @@ from reconciler.txn.record import Command, Head, HeadState, Phase
 
 if TYPE_CHECKING:
     from reconciler.agent.node import Node
-    from reconciler.model.ids import ClusterId, NodeId, PeerName, VolumeId
+    from reconciler.model.ids import ClusterId, NodeId, PeerName
     from reconciler.plan.step import Plan, Step
     from reconciler.ports.store import Store
 
@@ -83,12 +83,10 @@ class Link:
         self._node, self._store = node, store
         self._name, self._peer, self._instance = cluster_name, peer, instance
         self._me: NodeId = node.parts.node
-        self._queue: queue.SimpleQueue[_Watched | _Lost | ex.Event] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Watched | _Lost | msg.Event] = queue.SimpleQueue()
         self._again: float | None = None
         self._plans: dict[str, Plan] = {}
-        self._config: dict[str, Entry] = {}
         self._revision = 0
-        self._dirty = True
         self._reported_at = 0.0
         self._live_revision = 0
         self._worker: threading.Thread | None = None
@@ -103,8 +101,9 @@ class Link:
         self._node.parts.memory.bind(Binding(cluster_id=cluster, cluster_name=self._name, peer=self._peer))
         self._join()
         self._facts = FactBook(cluster, self._me)
+        self._follower = Follower(self._node.parts, cluster, self._name)
         known = self._node.parts.memory.phase()
-        self._executor = ex.Executor(
+        self._executor = Executor(
             cluster, self._me, self._instance, phase=known.phase if known else Phase(0, 0)
         )
         lease = self._store.lease(LEASE_TTL_S, lambda: self._queue.put(_Lost()))
@@ -147,7 +146,7 @@ class Link:
                 self._perform(self._executor.handle(event))
         if self._again is not None and now >= self._again:
             self._again = None
-            self._perform(self._executor.handle(ex.Again()))
+            self._perform(self._executor.handle(msg.Again()))
         if now - self._reported_at >= REPORT_EVERY_S:
             self._report(now)
 
@@ -194,9 +193,13 @@ class Link:
             facts = keys.facts_prefix(self._cluster, self._me)
             mine = [e for e in snapshot.entries if e.key.startswith(facts)]
             self._facts.load(mine, self._node.parts.clock.monotonic())
-            self._perform(self._executor.handle(ex.Listed(self._commands(snapshot))))
+            self._perform(self._executor.handle(msg.Listed(self._commands(snapshot))))
         else:
-            self._config.update({e.key: e for e in snapshot.entries})
+            self._follower.load(snapshot.entries)
+
+    def _follow(self) -> None:
+        self._follower.follow(self._revision)
+        self._reported_at = 0.0  # what changed is worth a report now
 
     def _commands(self, snapshot: Snapshot) -> Snapshot:
         """Return the part of this node's keys that the executor works with."""
@@ -207,8 +210,7 @@ class Link:
     def _changed(self, prefix: str, changes: Changes) -> None:
         self._revision = max(self._revision, changes.revision)
         if prefix != keys.node_prefix(self._cluster, self._me):
-            for change in changes.changes:
-                self._take(change)
+            self._follower.take(changes.changes)
             self._follow()
             return
         asks = keys.asks_prefix(self._cluster, self._me)
@@ -218,65 +220,7 @@ class Link:
                 self._answer(decode(Question, change.value))
         heard = tuple(c for c in changes.changes if not c.key.startswith(skip))
         if heard:
-            self._perform(self._executor.handle(ex.Heard(heard)))
-
-    def _take(self, change: Change) -> None:
-        if change.value is None:
-            self._config.pop(change.key, None)
-        else:
-            self._config[change.key] = Entry(
-                key=change.key,
-                value=change.value,
-                create_revision=change.create_revision,
-                mod_revision=change.mod_revision,
-            )
-
-    def _follow(self) -> None:
-        """Bring the table up to the committed configuration. Absence removes nothing; a deletion says so."""
-        entries = tuple(sorted(self._config.values(), key=lambda e: e.key))
-        snapshot = Snapshot(revision=self._revision, entries=entries)
-        configured = configured_in(snapshot, self._cluster, self._name)
-        parts = self._node.parts
-        secrets = self._secrets()
-        for record in configured.volumes.values():
-            try:
-                parts.table.commit(record, secrets.get(record.volume_id))
-            except JournalError as exc:
-                LOG.error("%s", exc.message)  # noqa: TRY400  expected, told without a traceback
-        for gone in configured.retained:
-            self._forget(gone.volume.volume_id)
-        peers = tuple(configured.peers[n] for n in sorted(configured.peers))
-        parts.memory.keep_cluster(
-            KnownCluster(revision=self._revision, settings=configured.settings, peers=peers)
-        )
-        parts.table.learn(self._revision, (p.address for p in peers))
-        self._warn_of_strangers(configured)
-        self._reported_at = 0.0
-
-    def _forget(self, volume: VolumeId) -> None:
-        """Drop a deleted volume. Its bricks were stopped by steps; one that slept through that is now."""
-        parts = self._node.parts
-        held = parts.table.held(volume)
-        if not held.records:
-            return
-        for record in held.records[:1]:
-            if record.shape.heals:
-                parts.daemons.stop(record)
-            for brick in record.on_node(self._me):
-                parts.bricks.stop(record, brick)
-        parts.table.remove(volume)
-
-    def _warn_of_strangers(self, configured: ConfiguredCluster) -> None:
-        known = {r.volume_id for r in configured.volumes.values()}
-        for volume_id, held in self._node.parts.table.volumes().items():
-            if held.committed is not None and volume_id not in known:
-                LOG.error("volume %s is on this node and not in etcd: left alone", held.committed.name)
-
-    def _secrets(self) -> dict[str, Secret]:
-        prefix = keys.secrets_prefix(self._cluster)
-        return {
-            k[len(prefix) :]: decode(Secret, e.value) for k, e in self._config.items() if k.startswith(prefix)
-        }
+            self._perform(self._executor.handle(msg.Heard(heard)))
 
     # ------------------------------------------------------------ facts and answers
 
@@ -316,27 +260,27 @@ class Link:
 
     # ------------------------------------------------------------ the executor's effects
 
-    def _perform(self, effects: list[ex.Effect]) -> None:
+    def _perform(self, effects: list[msg.Effect]) -> None:
         for effect in effects:
             self._effect(effect)
 
-    def _effect(self, effect: ex.Effect) -> None:
+    def _effect(self, effect: msg.Effect) -> None:
         match effect:
-            case ex.ReadContext(command=command):
+            case msg.ReadContext(command=command):
                 self._queue.put(self._context(command))
-            case ex.StoreIt(commit=commit):
-                self._queue.put(ex.Stored(self._commit(commit)))
-            case ex.Relist():
+            case msg.StoreIt(commit=commit):
+                self._queue.put(msg.Stored(self._commit(commit)))
+            case msg.Relist():
                 snapshot = self._store.read_prefix(keys.node_prefix(self._cluster, self._me))
-                self._queue.put(ex.Listed(self._commands(snapshot)))
-            case ex.KeepPhase(barrier=barrier):
+                self._queue.put(msg.Listed(self._commands(snapshot)))
+            case msg.KeepPhase(barrier=barrier):
                 if self._node.parts.memory.enter_phase(barrier):
-                    self._queue.put(ex.PhaseKept(barrier))
+                    self._queue.put(msg.PhaseKept(barrier))
                 else:
                     raise StoreUnavailable(f"asked for phase {barrier.phase}, which is long past")
-            case ex.Wait(seconds=seconds):
+            case msg.Wait(seconds=seconds):
                 self._again = self._node.parts.clock.monotonic() + seconds
-            case ex.Check() | ex.Run():
+            case msg.Check() | msg.Run():
                 self._worker = threading.Thread(target=self._work, args=(effect,), name="step", daemon=True)
                 self._worker.start()
 
@@ -349,7 +293,7 @@ class Link:
         self._succeeded = done.succeeded
         return done
 
-    def _context(self, command: Command) -> ex.Context:
+    def _context(self, command: Command) -> msg.Context:
         """Read what a command refers to. Trouble with the store ends the link instead."""
         entry = self._store.read(keys.head(self._cluster, command.txn))
         lock = self._store.read(keys.lock(self._cluster))
@@ -364,30 +308,48 @@ class Link:
                     LOG.error("%s", exc.message)  # noqa: TRY400  expected, told without a traceback
                 else:
                     self._plans = {head.plan_digest: plan}
-        return ex.Context(head, entry.mod_revision if entry else 0, lock.create_revision if lock else 0, plan)
+        return msg.Context(
+            head,
+            entry.mod_revision if entry else 0,
+            lock.create_revision if lock else 0,
+            plan,
+            problem=self._lag(command, plan) if plan else "",
+        )
 
-    def _work(self, effect: ex.Check | ex.Run) -> None:
+    def _lag(self, command: Command, plan: Plan) -> str:
+        """Say that the configuration this plan was made from has not reached us yet; empty if it has.
+
+        Configuration and commands come on separate watches, in no order between them.
+        """
+        step = next((s for s in plan.steps if s.step_id == command.step), None)
+        before = plan.previous.get(step.volume) if step and step.volume else None
+        held = self._node.parts.table.committed(before.volume_id) if before else None
+        if before is None or (held is not None and held.generation >= before.generation):
+            return ""
+        return f"generation {before.generation} of volume {before.name} has not arrived yet"
+
+    def _work(self, effect: msg.Check | msg.Run) -> None:
         """Run a check, do or undo on the worker thread and hand the answer back."""
         step, plan = effect.step, effect.plan
-        answer: ex.Event
+        answer: msg.Event
         try:
             action = self._node.parts.actions.get(step.kind)
             if action is None:
                 raise StepError(f"this agent does not know steps of kind {step.kind}")  # noqa: TRY301
             call = self._call(step, plan, effect.txn)
-            if isinstance(effect, ex.Check):
-                answer = ex.Looked(action.check(call))
+            if isinstance(effect, msg.Check):
+                answer = msg.Looked(action.check(call))
             elif effect.undo:
                 action.undo(call, effect.before)
-                answer = ex.Ran({})
+                answer = msg.Ran({})
             else:
-                answer = ex.Ran(action.do(call, effect.before))
+                answer = msg.Ran(action.do(call, effect.before))
         except StepError as exc:
-            failure = ex.Failure(exc.message, exc.hint, exc.retryable)
-            answer = ex.Looked(failure) if isinstance(effect, ex.Check) else ex.Ran(failure)
+            failure = msg.Failure(exc.message, exc.hint, exc.retryable)
+            answer = msg.Looked(failure) if isinstance(effect, msg.Check) else msg.Ran(failure)
         except (ReconcilerError, OSError) as exc:
-            failure = ex.Failure(f"{type(exc).__name__}: {exc}", "", retryable=False)
-            answer = ex.Looked(failure) if isinstance(effect, ex.Check) else ex.Ran(failure)
+            failure = msg.Failure(f"{type(exc).__name__}: {exc}", "", retryable=False)
+            answer = msg.Looked(failure) if isinstance(effect, msg.Check) else msg.Ran(failure)
         self._queue.put(answer)
 
     def _call(self, step: Step, plan: Plan, txn: str) -> Call:

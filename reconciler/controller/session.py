@@ -214,9 +214,9 @@ class ClusterSession:
                 outcome=Outcome.COMMITTED,
                 txn=txn,
                 exit_code=12 if remaining else 0,
-                message=f"Applied: cluster {self._name} is as declared."
+                message=f"Cluster {self._name} is as declared."
                 if not remaining
-                else "Applied, but the cluster does not show it yet.",
+                else "The cluster does not show it yet.",
                 converged=not remaining,
                 remaining=remaining,
                 seconds=seconds,

@@ -45,12 +45,7 @@ class Mirror:
             if change.value is None:
                 self.entries.pop(change.key, None)
             else:
-                self.entries[change.key] = Entry(
-                    key=change.key,
-                    value=change.value,
-                    create_revision=change.create_revision,
-                    mod_revision=change.mod_revision,
-                )
+                self.entries[change.key] = change.as_entry()
         self.revision = max(self.revision, revision)
         return mattered
 

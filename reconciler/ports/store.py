@@ -109,6 +109,16 @@ class Change:
     create_revision: int
     mod_revision: int
 
+    def as_entry(self) -> Entry:
+        """Return the entry that is there after the change, which must not be a deletion."""
+        assert self.value is not None
+        return Entry(
+            key=self.key,
+            value=self.value,
+            create_revision=self.create_revision,
+            mod_revision=self.mod_revision,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
