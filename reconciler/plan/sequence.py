@@ -173,34 +173,31 @@ def _create(
 def _stage(
     built: Sequence, volume: VolumeRecord, peers: Mapping[PeerName, PeerRecord], needs: list[StepId]
 ) -> list[StepId]:
-    return [
-        built.add(
-            "volume.stage",
-            volume.address,
-            f"keep generation {volume.generation} ready",
-            on=peer,
-            needs=needs,
-            volume=volume.volume_id,
-            undo="forget it",
-        )
-        for peer in peers.values()
-    ]
+    """Have every node keep the next generation ready; nobody sees it yet."""
+    title = f"keep generation {volume.generation} ready"
+    return _everywhere(built, volume, peers, needs, ("volume.stage", title, "forget it"))
 
 
 def _publish(
     built: Sequence, volume: VolumeRecord, peers: Mapping[PeerName, PeerRecord], needs: list[StepId]
 ) -> list[StepId]:
+    """Have every node serve the staged generation to clients."""
+    title = f"serve generation {volume.generation} to clients"
+    return _everywhere(built, volume, peers, needs, ("volume.publish", title, "serve what was served before"))
+
+
+def _everywhere(
+    built: Sequence,
+    volume: VolumeRecord,
+    peers: Mapping[PeerName, PeerRecord],
+    needs: list[StepId],
+    words: tuple[str, str, str],
+) -> list[StepId]:
+    """Add one step per node; `words` are kind, title and undo."""
+    kind, title, undo = words
     return [
-        built.add(
-            "volume.publish",
-            volume.address,
-            f"serve generation {volume.generation} to clients",
-            on=peer,
-            needs=needs,
-            volume=volume.volume_id,
-            undo="serve what was served before",
-        )
-        for peer in peers.values()
+        built.add(kind, volume.address, title, on=p, needs=needs, volume=volume.volume_id, undo=undo)
+        for p in peers.values()
     ]
 
 
@@ -256,18 +253,8 @@ def _start_shd(built: Sequence, volume: VolumeRecord, peer: PeerRecord, needs: I
 def _stop(
     built: Sequence, volume: VolumeRecord, peers: Mapping[PeerName, PeerRecord], needs: list[StepId]
 ) -> None:
-    withdrawn = [
-        built.add(
-            "volume.unpublish",
-            volume.address,
-            "give clients no volfile any more",
-            on=peer,
-            needs=needs,
-            volume=volume.volume_id,
-            undo="serve it again",
-        )
-        for peer in peers.values()
-    ]
+    words = ("volume.unpublish", "give clients no volfile any more", "serve it again")
+    withdrawn = _everywhere(built, volume, peers, needs, words)
     ended = list(withdrawn)
     if volume.shape.heals:
         ended = [
