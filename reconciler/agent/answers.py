@@ -41,7 +41,7 @@ class Answers:
         self._held: dict[VolumeId, Held] = {}
         self._routes: dict[str, dict[VolumeId, Route]] = {}
         self._rendered: dict[VolumeId, dict[tuple[int, str], Answer]] = {}
-        self._fetched: dict[str, str] = {}  # digest by key, of what was last given to anybody
+        self._fetched: dict[str, tuple[VolumeId, str]] = {}  # volume and digest last given, by key
         self._connected = False
 
     @property
@@ -53,11 +53,14 @@ class Answers:
         """Replace what is held of a volume (None: nothing); return true if that is news."""
         before = self._held.pop(volume_id, None)
         fresh = routes(held, self._node) if held else {}
-        for key in (routes(before, self._node).keys() if before else set()) - fresh.keys():
+        for key, route in (routes(before, self._node) if before else {}).items():
+            if key in fresh:
+                continue
             del self._routes[key][volume_id]
             if not self._routes[key]:
                 del self._routes[key]
-                self._fetched.pop(key, None)
+                if not route.open_to_all:  # mounts keep their graph, and the volume may be made again
+                    self._fetched.pop(key, None)
         for key, route in fresh.items():
             self._routes.setdefault(key, {})[volume_id] = route
         if held is None:
@@ -81,11 +84,11 @@ class Answers:
 
     def note_fetched(self, key: str, answer: Answer) -> None:
         """Remember what was given for a key."""
-        self._fetched[key] = answer.digest
+        self._fetched[key] = (answer.record.volume_id, answer.digest)
 
     def fetched_digest(self, key: str) -> str:
         """Return the digest of what was last given for a key; empty if nothing was."""
-        return self._fetched.get(key, "")
+        return self._fetched[key][1] if key in self._fetched else ""
 
     def client_record(self, volume_id: VolumeId) -> VolumeRecord | None:
         """Return the record whose volfile mounts get now."""
@@ -118,8 +121,10 @@ class Answers:
 
     def _is_news(self, volume_id: VolumeId) -> bool:
         for key, route in routes(self._held[volume_id], self._node).items():
-            given = self._fetched.get(key)
-            answer = self._answer(key, route) if given is not None else None
+            given_of, given = self._fetched.get(key, ("", ""))
+            if given_of != volume_id:
+                continue  # nobody fetched it: those who fetched under this name have another volume mounted
+            answer = self._answer(key, route)
             if answer is not None and answer.digest != given:
                 return True
         return False

@@ -465,6 +465,17 @@ def test_a_rollback_tells_clients_too() -> None:
     assert node.told == 2
 
 
+def test_a_mount_from_before_the_rollback_of_a_creation_is_told_when_the_volume_is_made_after_all() -> None:
+    node = Node().connected()
+    node.table.stage(HOME, None, TXN, SECRET)
+    node.table.publish(HOME.volume_id)
+    node.ask("home")
+    node.table.unstage(HOME.volume_id)
+    assert node.told == 0, "there is nothing to fetch"
+    node.table.commit(replace(NEXT, generation=1), SECRET)
+    assert node.told == 1
+
+
 def test_a_running_brick_is_told_about_its_own_options() -> None:
     node = Node().connected(HOME)
     node.trusted(brick_key(HOME.bricks[0].uuid))
