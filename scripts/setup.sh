@@ -12,6 +12,8 @@ needs=(
     "glusterfsd glusterfs-client"   # bricks, FUSE client, glfsheal
     "mkfs.xfs xfsprogs"             # the lab's brick filesystems
     "etcd etcd-server"              # fallback when no newer etcd can be had
+    "etcdctl etcd-client"           # the tests give etcd users and roles with it
+    "openssl openssl"               # the tests' certificates
     "ip iproute2"                   # loopback inside the lab's network namespace
     "fusermount3 fuse3"
     "nsenter util-linux"
