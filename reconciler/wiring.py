@@ -74,13 +74,13 @@ def connect(options: Connection) -> ClusterSession:
     return ClusterSession(store, cluster, options.cluster, SystemClock(), _LOCK_TIMEOUT_S)
 
 
-def run_agent(config: str, *, bind: str | None, steward: bool) -> int:
+def run_agent(config: str, *, bind: str | None, steward: bool, boot_id: str | None = None) -> int:
     """Run an agent in the foreground until a signal; returns the exit code. Ending it stops no brick."""
     settings = read_config(config)
     _log_to_stderr()
     _many_files()
     stop = _until_signal()
-    node = build_node(settings, bind=bind)
+    node = build_node(settings, bind=bind, boot_id=boot_id)
     helper = _start_steward(config) if steward or settings.steward else None
     try:
         return serve(node, settings, lambda: _store(settings), stop)
@@ -113,8 +113,14 @@ def run_steward(config: str) -> int:
 # ---------------------------------------------------------------- an agent's parts
 
 
-def build_node(settings: AgentConfig, *, bind: str | None) -> Node:
-    """Put a node together. Raises EnvironmentProblem or JournalError if this machine does not allow it."""
+def build_node(settings: AgentConfig, *, bind: str | None, boot_id: str | None = None) -> Node:
+    """Put a node together. Raises EnvironmentProblem or JournalError if this machine does not allow it.
+
+    Args:
+        settings: the agent's configuration.
+        bind: the only address to serve on, for labs; None: every address.
+        boot_id: what tells one boot from the next, for labs, whose nodes share a kernel; None: the kernel's.
+    """
     paths, clock = settings.paths, SystemClock()
     for directory in (paths.state, paths.run, paths.log):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -123,7 +129,7 @@ def build_node(settings: AgentConfig, *, bind: str | None) -> Node:
     node = memory.node_id(lambda: NodeId(str(uuid.uuid4())))
     binding = memory.binding()
     cluster = binding.cluster_id if binding else _first_cluster(settings)
-    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    boot_id = boot_id or Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     mounts, processes, ports = Mounts(), LinuxProcesses(), TcpPorts()
     files = DiskBrickFiles(cluster, node, settings.peer, mounts)
     programs = Programs(processes, clock)

@@ -21,9 +21,10 @@ from reconciler.cli.flags import examples, flag
 )
 @flag("--bind", metavar="ADDRESS", help="Serve volfiles and bricks on this address only (labs).")
 @flag("--steward", is_flag=True, help="Also finish transactions whose apply has died.")
-def agent(config: str, bind: str | None, steward: bool) -> int:
+@flag("--boot-id", metavar="ID", hidden=True, help="Go by this boot id, not by the kernel's (labs).")
+def agent(config: str, bind: str | None, steward: bool, boot_id: str | None) -> int:
     """Run this node's agent in the foreground: bricks, volfiles, facts.
 
     Ending it stops no brick.
     """
-    return current_app().wiring().run_agent(config, bind=bind, steward=steward)
+    return current_app().wiring().run_agent(config, bind=bind, steward=steward, boot_id=boot_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -15,7 +15,7 @@ from reconciler.cli.app import App, current_app
 from reconciler.cli.declaration import is_declaration, require
 from reconciler.cli.flags import allow, connection, connection_of, examples, files, flag, output
 from reconciler.cli.render_plan import render, summary_line
-from reconciler.cli.session import Session
+from reconciler.cli.session import Progress, Session, StopRequest
 from reconciler.cli.style import in_automation
 from reconciler.errors import StalePlan, UsageError
 from reconciler.model.cluster import Desired
@@ -117,6 +117,12 @@ def _ask(plan: Plan, app: App) -> int | None:
 
 
 def _run(session: Session, plan: Plan, form: str, app: App) -> int:
+    return drive(lambda progress, stop: session.apply(plan, progress=progress, stop=stop), form, app)
+
+
+def drive(run: Callable[[Progress, StopRequest], ApplyResult], form: str, app: App) -> int:
+    """Have a transaction run with progress and a graceful Ctrl-C; return its exit code."""
+
     def progress(event: ProgressEvent) -> None:
         if form == "ndjson":
             app.answer({"type": "progress", "value": to_json(event)})
@@ -130,7 +136,7 @@ def _run(session: Session, plan: Plan, form: str, app: App) -> int:
         os.write(2, _STOPPING)  # inside a signal handler: no buffered stream may be touched
 
     with app.interrupts.graceful(announce) as stop:
-        end = session.apply(plan, progress=progress, stop=stop)
+        end = run(progress, stop)
     _close(end, form, app)
     return end.exit_code
 

@@ -77,6 +77,8 @@ def result(end: ApplyResult, style: Style) -> list[str]:
     word, colour = _ENDS[end.outcome]
     if end.outcome is Outcome.COMMITTED and end.converged is False:
         word, colour = "Applied, but not converged", "yellow"
+    if end.outcome is Outcome.ROLLED_BACK and end.exit_code == 0:
+        word, colour = "Rolled back", "green"
     took = f" in {seconds(end.seconds)}" if end.seconds else ""
     lines = ["", paint(word, colour) + took + ". " + end.message]
     lines += [f"  still different: {text}" for text in end.remaining]

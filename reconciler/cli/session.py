@@ -45,6 +45,13 @@ class Session(Protocol):
         """Run a plan to its outcome. Raises StalePlan, Blocked, LockHeld before any effect."""
         ...
 
+    def settle(self, txn: TxnId, *, rollback: bool, progress: Progress, stop: StopRequest) -> ApplyResult:
+        """Bring an open transaction to its end: forward as it was, or back.
+
+        Raises UsageError for an unknown or ended one, Blocked for a rollback past the point of no return.
+        """
+        ...
+
     def status(self) -> ClusterStatus:
         """Return what is known now, from reports already in the store."""
         ...
@@ -69,7 +76,7 @@ class Wiring(Protocol):
         """Open a session; raises StoreError when the store does not answer, PlanError for an unknown name."""
         ...
 
-    def run_agent(self, config: str, *, bind: str | None, steward: bool) -> int:
+    def run_agent(self, config: str, *, bind: str | None, steward: bool, boot_id: str | None = None) -> int:
         """Run an agent in the foreground until a signal; returns the exit code."""
         ...
 

@@ -9,14 +9,16 @@ import click
 
 from reconciler.cli import render_txn
 from reconciler.cli.app import current_app
+from reconciler.cli.apply import drive
 from reconciler.cli.flags import connection, connection_of, examples, output
 from reconciler.model.codec import to_json
 from reconciler.model.ids import TxnId
+from reconciler.model.report import Connection
 
 
 @click.group()
 def txn() -> None:
-    """Look at transactions."""
+    """Look at transactions, and bring an open one to its end."""
 
 
 @txn.command(
@@ -58,3 +60,43 @@ def show_one(txn_id: str, form: str, **link: Any) -> int:
     else:
         app.say(render_txn.details(found, app.out))
     return 0
+
+
+@txn.command(
+    "resume",
+    epilog=examples(
+        "gluster-state txn resume t-01J9ZM0Q8K",
+    ),
+)
+@click.argument("txn_id", metavar="ID")
+@connection
+@output("text", "json", "ndjson")
+def resume(txn_id: str, form: str, **link: Any) -> int:
+    """Go on with a paused or stuck transaction, in the direction it had."""
+    return _settle(txn_id, form, connection_of(link), rollback=False)
+
+
+@txn.command(
+    "rollback",
+    epilog=examples(
+        "gluster-state txn rollback t-01J9ZM0Q8K",
+    ),
+)
+@click.argument("txn_id", metavar="ID")
+@connection
+@output("text", "json", "ndjson")
+def roll_back(txn_id: str, form: str, **link: Any) -> int:
+    """Undo an open transaction. Refused past its point of no return."""
+    return _settle(txn_id, form, connection_of(link), rollback=True)
+
+
+def _settle(txn_id: str, form: str, link: Connection, *, rollback: bool) -> int:
+    app = current_app()
+    with contextlib.closing(app.wiring().connect(link)) as session:
+        return drive(
+            lambda progress, stop: session.settle(
+                TxnId(txn_id), rollback=rollback, progress=progress, stop=stop
+            ),
+            form,
+            app,
+        )

@@ -11,17 +11,18 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import __version__
 from reconciler.controller.findings import findings_plan
 from reconciler.controller.status import cluster_status
-from reconciler.controller.transactions import summaries, transaction
+from reconciler.controller.transactions import open_head, summaries, transaction
 from reconciler.engine.applier import Applier
 from reconciler.engine.driver import Driver
-from reconciler.engine.journal import begin, frozen_plan, heads, open_heads, txn_of
+from reconciler.engine.journal import begin, frozen_plan, heads, open_heads, reopen, txn_of
 from reconciler.engine.lock import Lock, acquire, holder_of
+from reconciler.engine.mirror import Mirror
 from reconciler.errors import Blocked, LockHeld, NotObserved, StalePlan
 from reconciler.model import keys
 from reconciler.model.configured import ConfiguredCluster, Secret
@@ -157,6 +158,38 @@ class ClusterSession:
             end = driver.run(self._applier(head.txn, plan, lock))
         return self._result(plan, head.txn, end, self._clock.monotonic() - began)
 
+    def settle(self, txn: TxnId, *, rollback: bool, progress: Progress, stop: StopRequest) -> ApplyResult:
+        """Bring an open transaction to its end: forward as it was, or back.
+
+        Raises UsageError for an unknown or ended one, Blocked for a rollback past the point of no return.
+        """
+        driver = Driver(self._store, self._cluster, self._clock, progress, lambda: stop.requested)
+        began = self._clock.monotonic()
+        word = "rollback" if rollback else "resume"
+        with acquire(
+            self._store,
+            self._cluster,
+            self._lock_record(f"txn {word} {txn}"),
+            timeout_s=self._lock_timeout_s,
+            on_lost=driver.lock_lost,
+        ) as lock:
+            snapshot = self._list()
+            head = open_head(heads(snapshot, self._cluster), txn)
+            plan = frozen_plan(self._store, self._cluster, head)
+            mirror = Mirror(self._cluster)
+            mirror.load(snapshot)
+            if rollback and mirror.state(plan, head, dead=frozenset(), stopping=False).past_pivot:
+                raise Blocked(
+                    f"transaction {txn} is past its point of no return: it can only go forward",
+                    hint=f"gluster-state txn resume {txn}",
+                )
+            reopen(self._store, self._cluster, head, lock.epoch, undo=rollback)
+            end = driver.run(self._applier(txn, plan, lock))
+        result = self._result(plan, txn, end, self._clock.monotonic() - began)
+        if rollback and result.outcome is Outcome.ROLLED_BACK:
+            return replace(result, exit_code=0, message="The cluster is as it was before.")
+        return result
+
     def _refuse(self, plan: Plan) -> None:
         if plan.cluster_id != self._cluster:
             raise StalePlan(f"plan {plan.plan_id} is for another cluster, {plan.cluster_name}")
@@ -171,9 +204,13 @@ class ClusterSession:
         found = open_heads(heads(self._list(), self._cluster))
         if found:
             head = found[0]
+            way = f"A steward brings it to its end; watch it with: gluster-state txn show {head.txn}"
+            if not head.state.active:
+                way = (
+                    f"Decide: gluster-state txn resume {head.txn}, or: gluster-state txn rollback {head.txn}"
+                )
             raise LockHeld(
-                f"transaction {head.txn} is {head.state.value}: {head.reason or head.summary}",
-                hint="A steward brings it to its end; watch it with: gluster-state txn show " + head.txn,
+                f"transaction {head.txn} is {head.state.value}: {head.reason or head.summary}", hint=way
             )
 
     def _begin(self, plan: Plan, lock: Lock) -> Head:
@@ -199,6 +236,11 @@ class ClusterSession:
 
     def _result(self, plan: Plan, txn: TxnId, head: Head | None, seconds: float) -> ApplyResult:
         show = ("look at it", f"gluster-state txn show {txn}")
+        ways = (
+            ("go on", f"gluster-state txn resume {txn}"),
+            ("undo it", f"gluster-state txn rollback {txn}"),
+            show,
+        )
         if head is None:
             return ApplyResult(
                 outcome=Outcome.HANDED_OVER,
@@ -225,16 +267,16 @@ class ClusterSession:
             HeadState.ROLLED_BACK: (
                 Outcome.ROLLED_BACK,
                 5,
-                f"Apply FAILED and was rolled back completely: {head.reason}",
+                head.reason,
             ),
-            HeadState.PAUSED: (Outcome.STOPPED, 8, f"Stopped at a safe point: {head.reason}"),
-        }.get(head.state, (Outcome.STUCK, 6, f"Apply FAILED and needs a decision: {head.reason}"))
+            HeadState.PAUSED: (Outcome.STOPPED, 8, head.reason),
+        }.get(head.state, (Outcome.STUCK, 6, head.reason))
         return ApplyResult(
             outcome=outcome,
             txn=txn,
             exit_code=code,
             message=message,
-            decisions=() if code == 5 else (show,),
+            decisions=() if code == 5 else ways,
             seconds=seconds,
         )
 

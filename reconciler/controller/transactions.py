@@ -19,6 +19,16 @@ def summaries(found: Iterable[Head]) -> tuple[TxnSummary, ...]:
     return tuple(_summary(head) for head in found)
 
 
+def open_head(found: Iterable[Head], txn: TxnId) -> Head:
+    """Return the head of an open transaction; raises UsageError for an unknown or ended one."""
+    head = next((h for h in found if h.txn == txn), None)
+    if head is None:
+        raise UsageError(f"there is no transaction {txn}", hint="gluster-state txn list shows all")
+    if head.state.terminal:
+        raise UsageError(f"transaction {txn} has ended: {head.state.value}")
+    return head
+
+
 def transaction(
     txn: TxnId, snapshot: Snapshot, cluster: ClusterId, plan_of: Callable[[Head], Plan]
 ) -> TxnSummary:

@@ -7,6 +7,7 @@ another machine, checks the digest and needs nothing else (reliability invariant
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from reconciler.errors import JournalError, OutcomeUnknown, StalePlan
 from reconciler.model import keys
@@ -15,7 +16,7 @@ from reconciler.model.ids import Address, ClusterId, TxnId, VolumeId
 from reconciler.plan.document import canonical_text, digest, parse_document
 from reconciler.plan.step import Plan
 from reconciler.ports.store import Absent, Commit, Compare, CreatedAt, ModifiedAt, Put, Snapshot, Store
-from reconciler.txn.record import Head
+from reconciler.txn.record import Head, HeadState, Phase
 
 CHUNK = 120_000  #: characters of plan text in one key; four bytes each still fit a value
 
@@ -42,18 +43,7 @@ def begin(store: Store, cluster: ClusterId, plan: Plan, head: Head, epoch: int) 
         known = store.read(key)
         if known is None or known.value != chunk:
             _certain(store, Commit(when=(lock, Absent(key)), then=(Put(key, chunk),)), key, chunk)
-    head = Head(
-        txn=head.txn,
-        state=head.state,
-        phase=head.phase,
-        plan_id=plan.plan_id,
-        plan_digest=digest(plan),
-        chunks=len(chunks),
-        started_at=head.started_at,
-        updated_at=head.started_at,
-        holder=head.holder,
-        summary=head.summary,
-    )
+    head = replace(head, plan_id=plan.plan_id, plan_digest=digest(plan), chunks=len(chunks))
     guards = (lock, Absent(head_key), *read_guards(cluster, plan))
     if not _certain(store, Commit(when=guards, then=(Put(head_key, encode(head)),)), head_key, encode(head)):
         raise StalePlan(
@@ -61,6 +51,29 @@ def begin(store: Store, cluster: ClusterId, plan: Plan, head: Head, epoch: int) 
             hint="Make a new plan and review it.",
         )
     return head
+
+
+def reopen(store: Store, cluster: ClusterId, head: Head, epoch: int, *, undo: bool) -> Head:
+    """Write an open transaction's head as running again, in a new phase of `epoch`.
+
+    Raises:
+        StalePlan: somebody else changed the head in the meantime.
+    """
+    key = keys.head(cluster, head.txn)
+    entry = store.read(key)
+    if entry is None or decode(Head, entry.value) != head:
+        raise StalePlan(f"transaction {head.txn} has moved on", hint="Look at it again.")
+    undoing = undo or head.phase.undoing
+    fresh = replace(
+        head,
+        state=HeadState.ROLLING_BACK if undoing else HeadState.RUNNING,
+        phase=Phase(epoch, 1 if undoing else 0),
+        reason="asked for" if undo and not head.phase.undoing else head.reason,
+    )
+    guards = (CreatedAt(keys.lock(cluster), epoch), ModifiedAt(key, entry.mod_revision))
+    if not _certain(store, Commit(when=guards, then=(Put(key, encode(fresh)),)), key, encode(fresh)):
+        raise StalePlan(f"transaction {head.txn} has moved on", hint="Look at it again.")
+    return fresh
 
 
 def read_guards(cluster: ClusterId, plan: Plan) -> tuple[Compare, ...]:

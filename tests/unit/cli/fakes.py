@@ -55,8 +55,8 @@ class FakeSession:
         self.connection = options
         return self
 
-    def run_agent(self, config: str, *, bind: str | None, steward: bool) -> int:
-        self.asked.append(("agent", config, bind, steward))
+    def run_agent(self, config: str, *, bind: str | None, steward: bool, boot_id: str | None = None) -> int:
+        self.asked.append(("agent", config, bind, steward, boot_id))
         return 0
 
     def run_steward(self, config: str) -> int:
@@ -86,6 +86,10 @@ class FakeSession:
         progress(
             ProgressEvent(kind=ProgressKind.DONE, step=StepId(1), total=1, op="brick.start", seconds=0.3)
         )
+        return self.end
+
+    def settle(self, txn: TxnId, *, rollback: bool, progress: Progress, stop: StopRequest) -> ApplyResult:
+        self._ask("settle", txn, rollback)
         return self.end
 
     def status(self) -> ClusterStatus:

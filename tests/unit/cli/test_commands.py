@@ -301,7 +301,7 @@ def test_transactions_are_listed_and_shown(session: FakeSession, capsys: pytest.
 def test_the_agent_gets_its_flags(session: FakeSession) -> None:
     assert run(["agent", "--config", "a.toml", "--bind", "127.0.1.1", "--steward"], lambda: session) == 0
     assert run(["steward", "--config", "a.toml"], lambda: session) == 0
-    assert session.asked == [("agent", "a.toml", "127.0.1.1", True), ("steward", "a.toml")]
+    assert session.asked == [("agent", "a.toml", "127.0.1.1", True, None), ("steward", "a.toml")]
 
 
 def test_every_flag_can_come_from_the_environment(
@@ -437,3 +437,13 @@ def test_the_composition_root_fits_the_protocols() -> None:
         ours = inspect.signature(getattr(protocols.Wiring, name)).parameters
         theirs = inspect.signature(getattr(wiring, name)).parameters
         assert [p for p in ours if p != "self"] == list(theirs), name
+
+
+@pytest.mark.parametrize(("word", "rollback"), [("resume", False), ("rollback", True)])
+def test_an_open_transaction_is_brought_to_its_end(
+    session: FakeSession, capsys: pytest.CaptureFixture[str], word: str, rollback: bool
+) -> None:
+    session.end = ApplyResult(outcome=Outcome.STUCK, txn=TxnId("t-9"), exit_code=6, message="So it is.")
+    assert run(["txn", word, "t-9", "--cluster", "prod", *LINK], lambda: session) == 6
+    assert session.asked == [("settle", "t-9", rollback)]
+    assert "So it is." in capsys.readouterr().out
