@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
 
-from reconciler.lab import control
+from reconciler.cli.flags import examples
+from reconciler.lab import control, faults
 from reconciler.lab.layout import DEFAULT_DIR
 
-_dir = click.option("--dir", "root", type=click.Path(path_type=Path), default=DEFAULT_DIR, show_default=True)
+_dir = click.option(
+    "--dir", "root", type=click.Path(path_type=Path), default=DEFAULT_DIR, show_default=True,
+    help="The lab's directory.",
+)  # fmt: skip
 
 
 @click.group()
@@ -18,21 +23,31 @@ def lab() -> None:
     """Run a real cluster on this one machine."""
 
 
-@lab.command()
-@click.option("--nodes", default=3, show_default=True, help="how many nodes")
-@click.option("--netns", is_flag=True, help="use a network and mount namespace of its own")
+@lab.command(
+    epilog=examples(
+        "gluster-state lab up",
+        "gluster-state lab up --netns --dir /run/mine",
+    )
+)
+@click.option("--nodes", default=3, show_default=True, help="How many nodes, 1 to 20.")
+@click.option("--netns", is_flag=True, help="Give it a network and mount namespace of its own.")
 @_dir
 def up(root: Path, nodes: int, netns: bool) -> None:
-    """Start etcd, N agents and their disks."""
+    """Start etcd, the agents and their disks."""
     record = control.up(root, nodes=nodes, netns=netns)
-    click.echo(f"lab of {record.nodes} nodes at {root}, etcd {record.endpoint}")
-    click.echo(f'next: eval "$(gluster-state lab env --dir {root})"')
+    control.wait_for_agents(root)
+    where = "" if root == DEFAULT_DIR else f" --dir {root}"
+    click.echo(f"lab of {record.nodes} nodes at {root}, etcd at {record.endpoint}")
+    if netns:
+        click.echo(f"next: gluster-state lab exec{where} -- gluster-state status")
+    else:
+        click.echo(f'next: eval "$(gluster-state lab env{where})"')
 
 
 @lab.command()
 @_dir
 def down(root: Path) -> None:
-    """End the lab and remove what it made."""
+    """End the lab and remove what it made; files of others there are named and kept."""
     control.down(root)
 
 
@@ -52,13 +67,64 @@ def env(root: Path) -> None:
         click.echo(f"export {name}={value}")
 
 
-@lab.command("exec", context_settings={"ignore_unknown_options": True})
+@lab.command(
+    "exec",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog=examples("gluster-state lab exec -- gluster-state plan -f cluster.yaml --detailed-exitcode"),
+)
 @_dir
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def execute(root: Path, command: tuple[str, ...]) -> None:
-    """Run a command inside the lab."""
+    """Run a command inside the lab, its words and exit code untouched.
+
+    It finds the gluster-state of this lab on its PATH, after whatever is there already.
+    """
     words = [*control.inside(root), *command]
-    os.execvpe(words[0], words, {**os.environ, **control.environment(root)})  # noqa: S606 - running it is the purpose
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    variables = {**os.environ, "PATH": path, **control.environment(root)}
+    os.execvpe(words[0], words, variables)  # noqa: S606 - running it is the purpose
+
+
+@lab.command()
+@click.argument("nodes", nargs=-1, type=int, metavar="[N]...")
+@_dir
+def reboot(root: Path, nodes: tuple[int, ...]) -> None:
+    """Do to nodes (all, if none is named) what a reboot does: kill everything, mount again, start agents."""
+    faults.reboot(root, nodes)
+
+
+@lab.group("break")
+def broken() -> None:
+    """Break something, for real."""
+
+
+@broken.command("disk")
+@click.argument("node", type=int)
+@_dir
+def disk(root: Path, node: int) -> None:
+    """Pull the disk of a node: its mount and its bricks are gone."""
+    faults.break_disk(root, node)
+    click.echo(f"undo: gluster-state lab reboot {node}")
+
+
+@broken.command("swap")
+@click.argument("one", type=int)
+@click.argument("other", type=int)
+@_dir
+def swap(root: Path, one: int, other: int) -> None:
+    """Put the disks of two nodes into each other's place; their bricks are gone."""
+    faults.swap_disks(root, one, other)
+    click.echo(f"undo: gluster-state lab reboot {one} {other}")
+
+
+@broken.command("port")
+@click.argument("brick", metavar="VOL:N")
+@_dir
+def port(root: Path, brick: str) -> None:
+    """Kill the brick of VOL on node N and take its port."""
+    volume, _, number = brick.rpartition(":")
+    address, pid = faults.take_port(root, volume, control.node_number(number))
+    click.echo(f"{address} is taken by process {pid}\nundo: kill {pid}")
 
 
 def _on_target(name: str, text: str) -> None:

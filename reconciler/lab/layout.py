@@ -46,7 +46,17 @@ class NodeLayout:
     @property
     def image(self) -> Path:
         """Return the sparse file behind `bricks`."""
-        return self.root / "disks" / f"{self.peer}.img"
+        return LabLayout(self.root).disks / f"{self.peer}.img"
+
+    @property
+    def fresh_image(self) -> Path:
+        """Return the name that `image` has until its filesystem is made."""
+        return self.image.with_suffix(".new")
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Return the agent's directories, named as in its configuration file."""
+        return {kind: self.home / kind for kind in ("state", "run", "log")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,21 @@ class LabLayout:
     def record(self) -> Path:
         """Return the lab's own record: what was started, with start times. Its presence makes DIR a lab."""
         return self.root / "lab.json"
+
+    @property
+    def fresh_record(self) -> Path:
+        """Return the name under which the record is written before it replaces the old one."""
+        return self.root / "lab.new"
+
+    @property
+    def disks(self) -> Path:
+        """Return the directory of the nodes' disk images."""
+        return self.root / "disks"
+
+    @property
+    def declaration(self) -> Path:
+        """Return the declaration that demo and play apply, for the user to change."""
+        return self.root / "cluster.yaml"
 
     @property
     def etcd_data(self) -> Path:
@@ -84,6 +109,16 @@ class LabLayout:
     def mounts(self) -> Path:
         """Return the directory below which clients mount volumes."""
         return self.root / "mnt"
+
+    @property
+    def work(self) -> Path:
+        """Return a directory for declarations and plans to play with; it goes when the lab goes."""
+        return self.root / "work"
+
+    @property
+    def trees(self) -> tuple[Path, ...]:
+        """Return the directories that are the lab's with all they hold, apart from the nodes' own."""
+        return (self.etcd_data, self.processes, self.stopped, self.logs, self.work)
 
     def node(self, number: int) -> NodeLayout:
         """Return node `number`."""

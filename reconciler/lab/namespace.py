@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import EnvironmentProblem
-from reconciler.lab.identity import ProcessIdentity, spawn
+from reconciler.lab.processes import alive, arguments, kill, namespace_of, spawn
+from reconciler.ports.brick import RunningProcess
+
+_KEEP_OPEN = ("sleep", "infinity")
 
 
-def create(log: Path) -> ProcessIdentity:
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The lab's namespaces; without a keeper they are the machine's own."""
+
+    keeper: RunningProcess | None = None
+
+    @property
+    def prefix(self) -> list[str]:
+        """Return the words that run a command inside; none when the lab has no namespace.
+
+        Entering a mount namespace moves to ``/`` (setns(2)); `env` goes back to the caller's directory.
+        """
+        if self.keeper is None:
+            return []
+        enter = ["nsenter", "-t", str(self.keeper.pid), "-n", "-m", "--"]
+        return [*enter, "env", "-C", str(Path.cwd())]
+
+    @property
+    def mountinfo(self) -> Path:
+        """Return the table of what is mounted inside (proc(5))."""
+        return Path(f"/proc/{self.keeper.pid if self.keeper else 'self'}/mountinfo")
+
+    def seen(self, path: Path) -> Path:
+        """Return where a path of the inside is reached from out here (proc(5), /proc/PID/root)."""
+        return path if self.keeper is None else Path(f"/proc/{self.keeper.pid}/root{path}")
+
+
+def create(log: Path) -> RunningProcess:
     """Create the namespaces with loopback up and return the process that keeps them.
 
     Mounts made inside are private: the rest of the machine never sees them (mount_namespaces(7)).
@@ -19,34 +51,24 @@ def create(log: Path) -> ProcessIdentity:
     Raises:
         EnvironmentProblem: the kernel or the caller's rights do not allow it.
     """
-    pid = spawn(["unshare", "--net", "--mount", "--propagation", "private", "sleep", "infinity"], log)
+    keeper = spawn(["unshare", "--net", "--mount", "--propagation", "private", *_KEEP_OPEN], log)
     deadline = time.monotonic() + 5
-    while (identity := ProcessIdentity.of(pid)) is not None and time.monotonic() < deadline:
-        if _separate(pid):
-            run([*prefix(identity), "ip", "link", "set", "lo", "up"])
-            return identity
+    while keeper is not None and alive(keeper) and time.monotonic() < deadline:
+        if _entered(keeper.pid):
+            run([*Inside(keeper).prefix, "ip", "link", "set", "lo", "up"])
+            return keeper
         time.sleep(0.02)
+    if keeper is not None:
+        kill(keeper)
     said = log.read_text(encoding="utf-8", errors="replace").strip()
     raise EnvironmentProblem(f"no network namespace could be made: {said or 'no answer'}", hint="run as root")
 
 
-def _separate(pid: int) -> bool:
+def _entered(pid: int) -> bool:
     """Return whether `pid` has left our network and mount namespaces and runs its final program."""
-    here, there = Path("/proc/self/ns"), Path(f"/proc/{pid}/ns")
-    moved = all((here / kind).readlink() != (there / kind).readlink() for kind in ("net", "mnt"))
-    return moved and Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() == "sleep"
-
-
-def prefix(keeper: ProcessIdentity | None) -> list[str]:
-    """Return the words that run a command inside the lab; none when the lab has no namespace.
-
-    Entering a mount namespace moves to ``/`` (setns(2)); `env` goes back to the caller's directory.
-    """
-    return (
-        []
-        if keeper is None
-        else ["nsenter", "-t", str(keeper.pid), "-n", "-m", "--", "env", "-C", str(Path.cwd())]
-    )
+    kinds = ("net", "mnt")
+    apart = all(namespace_of(pid, kind) not in ("", namespace_of(os.getpid(), kind)) for kind in kinds)
+    return apart and arguments(pid) == _KEEP_OPEN
 
 
 def run(command: Sequence[str]) -> str:

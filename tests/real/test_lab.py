@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.adapters.processes import identify
 from reconciler.errors import EnvironmentProblem, UsageError
-from reconciler.lab import control
-from reconciler.lab.identity import ProcessIdentity
+from reconciler.lab import control, processes
 from reconciler.lab.layout import LabLayout
+from reconciler.lab.record import children, load
+from reconciler.ports.brick import RunningProcess
 from tests.labs import lab
 
 pytestmark = pytest.mark.real
@@ -33,9 +35,9 @@ def test_a_lab_runs_all_its_parts_and_leaves_nothing() -> None:
         mounts = it.run("cat", "/proc/self/mounts").stdout
         assert mounts.count(f"{it.root}/gs") == 2
         assert f"{it.root}/" not in Path("/proc/self/mounts").read_text()
-        identities = [*control.children(LabLayout(it.root)).values()]
+        running = [*children(LabLayout(it.root)).values()]
     assert not it.root.exists()
-    assert not any(identity.alive() for identity in identities)
+    assert not any(processes.alive(process) for process in running)
     assert str(it.root) not in "".join(
         p.read_text() for p in Path("/sys/block").glob("loop*/loop/backing_file")
     )
@@ -44,10 +46,10 @@ def test_a_lab_runs_all_its_parts_and_leaves_nothing() -> None:
 def test_a_killed_agent_comes_back_and_a_stopped_one_does_not() -> None:
     with lab(nodes=1, agent=SLEEPER) as it:
         layout = LabLayout(it.root)
-        eventually(lambda: "agent-1" in control.children(layout))
-        first = control.children(layout)["agent-1"]
+        eventually(lambda: "agent-1" in children(layout))
+        first = children(layout)["agent-1"]
         it.kill("agent:1")
-        eventually(lambda: control.children(layout).get("agent-1", first) != first)
+        eventually(lambda: children(layout).get("agent-1", first) != first)
         control.stop(it.root, "agent:1")
         time.sleep(1.5)
         assert control.status(it.root)["agent-1"] == "stopped"
@@ -64,12 +66,12 @@ def test_a_second_up_is_refused_and_harms_nothing() -> None:
 
 def test_down_cleans_up_after_the_supervisor_was_killed() -> None:
     with lab(nodes=1, agent=SLEEPER) as it:
-        eventually(lambda: "agent-1" in control.children(LabLayout(it.root)))
-        orphans = [*control.children(LabLayout(it.root)).values()]
-        supervisor = control.load(it.root).supervisor
+        eventually(lambda: "agent-1" in children(LabLayout(it.root)))
+        orphans = [*children(LabLayout(it.root)).values()]
+        supervisor = load(it.root).supervisor
         assert supervisor is not None
-        supervisor.send(signal.SIGKILL)
-    assert not any(orphan.alive() for orphan in orphans)
+        processes.send(supervisor, signal.SIGKILL)
+    assert not any(processes.alive(orphan) for orphan in orphans)
 
 
 def test_a_directory_with_content_of_others_is_not_touched(tmp_path: Path) -> None:
@@ -91,6 +93,6 @@ def test_an_unknown_target_is_a_usage_error() -> None:
 
 
 def test_a_reused_pid_is_not_signalled() -> None:
-    me = ProcessIdentity.of(os.getpid())
+    me = identify(os.getpid())
     assert me is not None
-    ProcessIdentity(me.pid, me.started - 1).send(signal.SIGKILL)
+    processes.send(RunningProcess(me.pid, me.start_time - 1), signal.SIGKILL)
