@@ -281,7 +281,9 @@ class Link:
             case msg.Wait(seconds=seconds):
                 self._again = self._node.parts.clock.monotonic() + seconds
             case msg.Check() | msg.Run():
-                self._worker = threading.Thread(target=self._work, args=(effect,), name="step", daemon=True)
+                # The credentials are read here: trouble with the store is no failure of the step.
+                work = (effect, self._call(effect.step, effect.plan, effect.txn))
+                self._worker = threading.Thread(target=self._work, args=work, name="step", daemon=True)
                 self._worker.start()
 
     def _commit(self, commit: Commit) -> Committed | None:
@@ -328,29 +330,34 @@ class Link:
             return ""
         return f"generation {before.generation} of volume {before.name} has not arrived yet"
 
-    def _work(self, effect: msg.Check | msg.Run) -> None:
-        """Run a check, do or undo on the worker thread and hand the answer back."""
-        step, plan = effect.step, effect.plan
-        answer: msg.Event
+    def _work(self, effect: msg.Check | msg.Run, call: Call) -> None:
+        """Run a check, do or undo on the worker thread and hand the answer back, whatever happens.
+
+        An error that nobody foresaw is a bug of ours. It fails the step, which is then undone: an agent that
+        died of it would meet it again at every start.
+        """
         try:
-            action = self._node.parts.actions.get(step.kind)
-            if action is None:
-                raise StepError(f"this agent does not know steps of kind {step.kind}")  # noqa: TRY301
-            call = self._call(step, plan, effect.txn)
-            if isinstance(effect, msg.Check):
-                answer = msg.Looked(action.check(call))
-            elif effect.undo:
-                action.undo(call, effect.before)
-                answer = msg.Ran({})
-            else:
-                answer = msg.Ran(action.do(call, effect.before))
+            event = self._act(effect, call)
         except StepError as exc:
-            failure = msg.Failure(exc.message, exc.hint, exc.retryable)
-            answer = msg.Looked(failure) if isinstance(effect, msg.Check) else msg.Ran(failure)
+            event = _failed(effect, msg.Failure(exc.message, exc.hint, exc.retryable))
         except (ReconcilerError, OSError) as exc:
-            failure = msg.Failure(f"{type(exc).__name__}: {exc}", "", retryable=False)
-            answer = msg.Looked(failure) if isinstance(effect, msg.Check) else msg.Ran(failure)
-        self._queue.put(answer)
+            event = _failed(effect, msg.Failure(f"{type(exc).__name__}: {exc}", "", retryable=False))
+        except Exception as exc:
+            LOG.exception("step %s (%s) of %s", call.step.step_id, call.step.kind, call.txn)
+            problem = f"a bug in this agent, see its log: {exc!r}"
+            event = _failed(effect, msg.Failure(problem, "", retryable=False))
+        self._queue.put(event)
+
+    def _act(self, effect: msg.Check | msg.Run, call: Call) -> msg.Looked | msg.Ran:
+        action = self._node.parts.actions.get(call.step.kind)
+        if action is None:
+            raise StepError(f"this agent does not know steps of kind {call.step.kind}")
+        if isinstance(effect, msg.Check):
+            return msg.Looked(action.check(call))
+        if effect.undo:
+            action.undo(call, effect.before)
+            return msg.Ran({})
+        return msg.Ran(action.do(call, effect.before))
 
     def _call(self, step: Step, plan: Plan, txn: str) -> Call:
         secret = None
@@ -364,3 +371,7 @@ class Link:
             previous=plan.previous.get(step.volume) if step.volume else None,
             secret=secret,
         )
+
+
+def _failed(effect: msg.Check | msg.Run, failure: msg.Failure) -> msg.Looked | msg.Ran:
+    return msg.Looked(failure) if isinstance(effect, msg.Check) else msg.Ran(failure)

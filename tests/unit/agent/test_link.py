@@ -1,0 +1,103 @@
+"""The agent's link to the store: what a step's code may do to it."""
+
+from __future__ import annotations
+
+import types
+from typing import Any, cast
+
+import pytest
+
+from reconciler.adapters.memory_store import MemoryStore
+from reconciler.agent import messages as msg
+from reconciler.agent.link import Link
+from reconciler.agent.node import Node
+from reconciler.errors import StepError, StoreUnavailable
+from reconciler.model.ids import ClusterId, PeerName, TxnId
+from reconciler.ports.node import Call, Checked, Effect
+from reconciler.ports.store import Entry
+from tests.plan_samples import CREATE, node
+
+STEP = next(step for step in CREATE.steps if step.volume is not None and step.node is not None)
+
+
+class Answering:
+    """An action that does what it is told."""
+
+    def __init__(self, trouble: Exception | None = None) -> None:
+        self._trouble = trouble
+
+    def check(self, call: Call) -> Checked:
+        if self._trouble:
+            raise self._trouble
+        return Checked(effect=Effect.ABSENT)
+
+    def do(self, call: Call, before: object) -> dict[str, Any]:
+        self.check(call)
+        return {"pid": 7}
+
+    def undo(self, call: Call, before: object) -> None:
+        self.check(call)
+
+
+class Silent(MemoryStore):
+    """A store that does not answer."""
+
+    def read(self, key: str) -> Entry | None:
+        raise StoreUnavailable("etcd does not answer")
+
+
+def link(action: Answering | None, store: MemoryStore) -> Link:
+    parts = types.SimpleNamespace(node=node(1), actions={STEP.kind: action} if action else {})
+    made = Link(
+        cast("Node", types.SimpleNamespace(parts=parts)),
+        store,
+        cluster_name="prod",
+        peer=PeerName("gs1"),
+        instance="i",
+    )
+    made._cluster = ClusterId(CREATE.cluster_id)
+    return made
+
+
+def answer(action: Answering | None, effect: msg.Check | msg.Run) -> object:
+    made = link(action, MemoryStore())
+    made._effect(effect)
+    return made._queue.get(timeout=10)
+
+
+CHECK = msg.Check(STEP, CREATE, TxnId("t"))
+DO = msg.Run(STEP, CREATE, TxnId("t"), {}, undo=False)
+UNDO = msg.Run(STEP, CREATE, TxnId("t"), {}, undo=True)
+
+
+def test_an_action_answers_through_the_queue() -> None:
+    assert answer(Answering(), CHECK) == msg.Looked(Checked(effect=Effect.ABSENT))
+    assert answer(Answering(), DO) == msg.Ran({"pid": 7})
+    assert answer(Answering(), UNDO) == msg.Ran({})
+
+
+@pytest.mark.parametrize("effect", [CHECK, DO, UNDO])
+def test_whatever_an_action_raises_is_the_failure_of_its_step(effect: msg.Check | msg.Run) -> None:
+    kind = msg.Looked if effect is CHECK else msg.Ran
+    foreseen = answer(Answering(StepError("it is full", hint="make room", retryable=True)), effect)
+    assert foreseen == kind(msg.Failure("it is full", "make room", retryable=True))
+    for error, words in ((OSError("no"), "OSError: no"), (KeyError("x"), "a bug in this agent")):
+        got = answer(Answering(error), effect)
+        assert isinstance(got, kind)
+        assert isinstance(got.answer, msg.Failure)
+        assert words in got.answer.error
+        assert not got.answer.retryable
+
+
+def test_a_step_of_an_unknown_kind_fails_by_name() -> None:
+    got = answer(None, CHECK)
+    assert isinstance(got, msg.Looked)
+    assert isinstance(got.answer, msg.Failure)
+    assert STEP.kind in got.answer.error
+
+
+def test_trouble_with_the_store_is_no_failure_of_the_step() -> None:
+    made = link(Answering(), Silent())
+    with pytest.raises(StoreUnavailable):
+        made._effect(DO)
+    assert made._queue.empty()
