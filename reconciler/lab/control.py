@@ -107,7 +107,7 @@ def down(root: Path) -> None:
         processes.end(child, 5.0)
     inside = record.inside
     disks.unmount_below(layout.mounts, inside)
-    space = processes.namespace_of(inside.keeper.pid) if inside.keeper else ""
+    space = mount_namespace(root)
     _end_all([*processes.gluster_below(root), *(processes.gluster_in(space) if space else ())])
     for node in record.members(layout):
         disks.unmount_below(node.bricks, inside)
@@ -187,6 +187,12 @@ def log_ends(root: Path, lines: int = 5) -> str:
 def inside(root: Path) -> list[str]:
     """Return the words to put before a command so that it runs in the lab's namespaces."""
     return load(root).inside.prefix
+
+
+def mount_namespace(root: Path) -> str:
+    """Return the lab's mount namespace, as `processes.namespace_of` names it; empty if it has none."""
+    keeper = load(root).inside.keeper
+    return processes.namespace_of(keeper.pid) if keeper else ""
 
 
 def stop(root: Path, target: str) -> None:

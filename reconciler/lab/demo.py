@@ -59,12 +59,13 @@ def main(argv: list[str]) -> int:
 def demonstration() -> int:
     """Tell the whole story in a lab of its own and clean up."""
     root = Path(f"/run/gs-demo-{secrets.token_hex(3)}")
-    before = traces(root)
     tour = Tour(root)
     tour.say("gluster-state demo: a real GlusterFS cluster of three nodes on this machine, no glusterd.")
     began = time.monotonic()
+    space = ""
     try:
         _open(tour, netns=True)
+        space = control.mount_namespace(root)
         _create(tour)
         sums = _use(tour)
         _change_live(tour)
@@ -74,7 +75,7 @@ def demonstration() -> int:
     finally:
         _close(tour)
     tour.chapter("Nothing is left behind")
-    left = traces(root).since(before)
+    left = traces(root, space)
     tour.claim("no process, mount or loop device of the demo is left", not left, "; ".join(left))
     tour.claim(f"{root} is gone", not root.exists())
     tour.say(f"\nDemo complete: {tour.claims} claims checked in {time.monotonic() - began:.0f} s.")

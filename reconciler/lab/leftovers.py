@@ -1,46 +1,48 @@
-"""What is on this machine that a lab could leave behind: compared before and after."""
+"""What a lab has on this machine: nothing of it may be there once the lab has been taken down.
+
+Only what names the lab's directory, or lives in its namespaces, is the lab's: others may come and go.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 
-_PROGRAMS = frozenset({"etcd", "glusterfs", "glusterfsd"})
+from reconciler.adapters.mounts import parse_mountinfo
+from reconciler.lab import processes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traces:
-    """Processes of a lab's programs (pid and command), mount points, busy loop devices."""
+def traces(root: Path, namespace: str = "") -> tuple[str, ...]:
+    """Return, in words, the processes, mounts and loop devices of the lab at `root`.
 
-    processes: frozenset[str]
-    mounts: frozenset[str]
-    loops: frozenset[str]
-
-    def since(self, before: Traces) -> tuple[str, ...]:
-        """Return what is here now and was not before, in words."""
-        return (
-            *(f"process {p}" for p in sorted(self.processes - before.processes)),
-            *(f"mount {m}" for m in sorted(self.mounts - before.mounts)),
-            *(f"loop device {loop}" for loop in sorted(self.loops - before.loops)),
-        )
+    Args:
+        root: the lab's directory.
+        namespace: the lab's mount namespace, as `processes.namespace_of` names it; empty if it had none.
+    """
+    return (*_processes(root, namespace), *_mounts(root), *_loop_devices(root))
 
 
-def traces(root: Path) -> Traces:
-    """Return what is there now; of other programs' processes only those whose arguments name `root`."""
-    processes = set()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            command = " ".join(w.decode("utf-8", "replace") for w in words if w)
-            program = Path(words[0].decode("utf-8", "replace")).name
-            if program in _PROGRAMS or f"{root}/" in command:
-                processes.add(f"{entry.name}: {command[:120]}")
-    mounts = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines()}
-    loops = set()
+def _processes(root: Path, namespace: str) -> list[str]:
+    found = []
+    for process, words in processes.every():
+        within = bool(namespace) and processes.namespace_of(process.pid) == namespace
+        if within or processes.names(words, root):
+            found.append(f"process {process.pid}: {' '.join(words)[:120]}")
+    return sorted(found)
+
+
+def _mounts(root: Path) -> list[str]:
+    """Return the mounts that can be seen from here; those in a namespace go with its last process."""
+    table = parse_mountinfo(Path("/proc/self/mountinfo").read_bytes())
+    points = (Path(mount.point) for mount in table)
+    return sorted(f"mount {point}" for point in points if point == root or root in point.parents)
+
+
+def _loop_devices(root: Path) -> list[str]:
+    found = []
     for entry in Path("/sys/block").glob("loop*/loop/backing_file"):
-        with contextlib.suppress(OSError):
-            loops.add(f"{entry.parts[3]} ({entry.read_text('utf-8').strip()})")
-    return Traces(processes=frozenset(processes), mounts=frozenset(mounts), loops=frozenset(loops))
+        with contextlib.suppress(OSError):  # given back in this moment
+            file = Path(entry.read_text(encoding="utf-8").strip())
+            if root in file.parents:
+                found.append(f"loop device {entry.parts[3]} ({file})")
+    return sorted(found)

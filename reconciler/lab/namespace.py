@@ -61,7 +61,10 @@ def create(log: Path) -> RunningProcess:
     if keeper is not None:
         kill(keeper)
     said = log.read_text(encoding="utf-8", errors="replace").strip()
-    raise EnvironmentProblem(f"no network namespace could be made: {said or 'no answer'}", hint="run as root")
+    raise EnvironmentProblem(
+        f"no network namespace could be made: {said or 'no answer'}",
+        hint="A container needs the right to make network and mount namespaces (CAP_SYS_ADMIN).",
+    )
 
 
 def _entered(pid: int) -> bool:

@@ -14,6 +14,7 @@ from reconciler.adapters.processes import identify
 from reconciler.errors import EnvironmentProblem, UsageError
 from reconciler.lab import control, processes
 from reconciler.lab.layout import LabLayout
+from reconciler.lab.leftovers import traces
 from reconciler.lab.record import children, load
 from reconciler.ports.brick import RunningProcess
 from tests.labs import lab
@@ -36,7 +37,12 @@ def test_a_lab_runs_all_its_parts_and_leaves_nothing() -> None:
         assert mounts.count(f"{it.root}/gs") == 2
         assert f"{it.root}/" not in Path("/proc/self/mounts").read_text()
         running = [*children(LabLayout(it.root)).values()]
+        space = control.mount_namespace(it.root)
+        kinds = {text.split()[0] for text in traces(it.root, space)}
+        assert kinds == {"process", "loop"}, "its mounts are in a namespace that this test does not see"
+        assert any("etcd" in text for text in traces(it.root))
     assert not it.root.exists()
+    assert traces(it.root, space) == ()
     assert not any(processes.alive(process) for process in running)
     assert str(it.root) not in "".join(
         p.read_text() for p in Path("/sys/block").glob("loop*/loop/backing_file")
