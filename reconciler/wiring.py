@@ -14,7 +14,6 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler import __version__
@@ -33,6 +32,7 @@ from reconciler.agent.config import AgentConfig, read_config
 from reconciler.agent.daemons import DaemonSupervisor
 from reconciler.agent.memory import NodeMemory
 from reconciler.agent.node import Node, NodeParts
+from reconciler.agent.paths import NodePaths
 from reconciler.agent.portmap import Portmap
 from reconciler.agent.programs import Programs, Site
 from reconciler.agent.run_marks import RunMarks
@@ -47,7 +47,6 @@ from reconciler.model.ids import ClusterId, NodeId
 from reconciler.model.observed import NodeFact
 from reconciler.model.report import Connection
 from reconciler.observe import claim_cluster, cluster_id
-from reconciler.ports.node import Action
 from reconciler.volserver.server import VolfileServer
 from reconciler.wire.programs import VOLFILE_PORT
 
@@ -122,17 +121,13 @@ def build_node(settings: AgentConfig, *, bind: str | None, boot_id: str | None =
         boot_id: what tells one boot from the next, for labs, whose nodes share a kernel; None: the kernel's.
     """
     paths, clock = settings.paths, SystemClock()
-    for directory in (paths.state, paths.run, paths.log):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _lock_state(paths.state)
+    _take_directories(paths)
     memory = NodeMemory(DiskFiles(paths.state / "memory"))
-    node = memory.node_id(lambda: NodeId(str(uuid.uuid4())))
-    binding = memory.binding()
-    cluster = binding.cluster_id if binding else _first_cluster(settings)
+    cluster, node = _identity(settings, memory)
     boot_id = boot_id or Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    mounts, processes, ports = Mounts(), LinuxProcesses(), TcpPorts()
+    mounts = Mounts()
     files = DiskBrickFiles(cluster, node, settings.peer, mounts)
-    programs = Programs(processes, clock)
+    programs = Programs(LinuxProcesses(), clock)
     site = Site(node=node, paths=paths, bind=bind is not None)
     supervisors: dict[str, BrickSupervisor] = {}
     portmap = Portmap(lambda path: supervisors["bricks"].port_of(path))  # noqa: PLW0108  made below
@@ -143,42 +138,18 @@ def build_node(settings: AgentConfig, *, bind: str | None, boot_id: str | None =
         portmap,
         changed=lambda: servers[0].broadcast_fetchspec(),  # noqa: PLW0108  made below
     )
-    bricks = BrickSupervisor(
-        site,
-        BrickShell(
-            files=files,
-            programs=programs,
-            ports=ports,
-            marks=RunMarks(DiskFiles(paths.state / "marks"), boot_id),
-            signed_in_as=portmap.signed_in_as,
-            terminate=_terminate,
-        ),
-    )
-    supervisors["bricks"] = bricks
+    shell = _brick_shell(files, programs, portmap, RunMarks(DiskFiles(paths.state / "marks"), boot_id))
+    bricks = supervisors["bricks"] = BrickSupervisor(site, shell)
     daemons = DaemonSupervisor(site, programs)
     servers.append(VolfileServer(table, address=bind or settings.address, unix_socket=paths.agent_socket))
-    actions: Mapping[str, Action] = {
-        **brick_actions(files, bricks),
-        **daemon_actions(daemons),
-        **volume_actions(table),
-    }
-    about = NodeFact(
-        node_id=node,
-        peer=settings.peer,
-        address=settings.address,
-        boot_id=boot_id,
-        agent_version=__version__,
-        gluster_version=_gluster_version(site.glusterfsd),
-        started_at=clock.now(),
-    )
     parts = NodeParts(
         node=node,
-        about=about,
+        about=_about(settings, node, boot_id, site.glusterfsd, clock.now()),
         memory=memory,
         table=table,
         bricks=bricks,
         daemons=daemons,
-        actions=actions,
+        actions={**brick_actions(files, bricks), **daemon_actions(daemons), **volume_actions(table)},
         server=servers[0],
         clock=clock,
         probe=files.probe,
@@ -187,6 +158,44 @@ def build_node(settings: AgentConfig, *, bind: str | None, boot_id: str | None =
         ask_peer=lambda host: gluster_rpc.fetch_spec(host, VOLFILE_PORT, GENERATIONS_KEY, timeout_s=2.0),
     )
     return Node(parts)
+
+
+def _identity(settings: AgentConfig, memory: NodeMemory) -> tuple[ClusterId, NodeId]:
+    """Return cluster and node, made up or asked for when this node has never joined."""
+    node = memory.node_id(lambda: NodeId(str(uuid.uuid4())))
+    binding = memory.binding()
+    return (binding.cluster_id if binding else _first_cluster(settings)), node
+
+
+def _brick_shell(files: DiskBrickFiles, programs: Programs, portmap: Portmap, marks: RunMarks) -> BrickShell:
+    return BrickShell(
+        files=files,
+        programs=programs,
+        ports=TcpPorts(),
+        marks=marks,
+        signed_in_as=portmap.signed_in_as,
+        terminate=_terminate,
+    )
+
+
+def _about(settings: AgentConfig, node: NodeId, boot_id: str, glusterfsd: str, now: int) -> NodeFact:
+    """Return what the node tells of itself once, at its start."""
+    return NodeFact(
+        node_id=node,
+        peer=settings.peer,
+        address=settings.address,
+        boot_id=boot_id,
+        agent_version=__version__,
+        gluster_version=_gluster_version(glusterfsd),
+        started_at=now,
+    )
+
+
+def _take_directories(paths: NodePaths) -> None:
+    """Make the agent's directories, for root alone, and lock the one with its state."""
+    for directory in (paths.state, paths.run, paths.log):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _lock_state(paths.state)
 
 
 def _lock_state(state: Path) -> None:

@@ -95,9 +95,12 @@ def acquire(
         lease.close()
         raise
     lease.close()
-    held = decode(LockRecord, entry.value) if entry else None
+    raise _held_by(decode(LockRecord, entry.value) if entry else None)
+
+
+def _held_by(held: LockRecord | None) -> LockHeld:
     who = f"{held.holder} ({held.purpose})" if held else "somebody who comes and goes"
-    raise LockHeld(
+    return LockHeld(
         f"the cluster is locked by {who}",
         hint=f"A dead holder's lock is free after {LEASE_TTL_S} s; --lock-timeout waits.",
     )

@@ -70,19 +70,13 @@ def _brick(volume: VolumeRecord, brick: BrickRecord, fact: BrickFact | None) -> 
         )
     wanted = volume.state is VolumeState.STARTED
     if wanted and fact.state is not BrickState.RUNNING:
-        policy = volume.restart.policy
-        hint = "gluster-state apply starts it"
-        if policy is RestartPolicy.ON_CRASH:
-            hint = (
-                f"its agent starts it again by itself (restart policy {policy.value}); apply does so at once"
-            )
         return DriftItem(
             address=address,
             kind=DriftKind.FAULT,
             summary=f"{where}  process not running",
             expected="up",
             seen=fact.problem or fact.state.value,
-            hint=hint,
+            hint=_start_hint(volume.restart.policy),
             since=fact.since,
             repair=True,
         )
@@ -98,6 +92,12 @@ def _brick(volume: VolumeRecord, brick: BrickRecord, fact: BrickFact | None) -> 
             repair=True,
         )
     return None
+
+
+def _start_hint(policy: RestartPolicy) -> str:
+    if policy is RestartPolicy.ON_CRASH:
+        return f"its agent starts it again by itself (restart policy {policy.value}); apply does so at once"
+    return "gluster-state apply starts it"
 
 
 def _served(

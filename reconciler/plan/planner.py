@@ -5,7 +5,6 @@ Same inputs give the same plan, byte for byte, apart from its id and times.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -22,23 +21,16 @@ from reconciler.diff.change import (
 )
 from reconciler.diff.compare import declared_settings, differences
 from reconciler.model.cluster import Desired, PeerState
-from reconciler.model.codec import canonical
-from reconciler.model.configured import BrickRecord, ConfiguredCluster, PeerRecord, Secret, VolumeRecord
+from reconciler.model.configured import ConfiguredCluster, PeerRecord, Secret, Settings, VolumeRecord
 from reconciler.model.ids import Address, NodeId, PeerName, VolumeId
-from reconciler.model.observed import BrickState, ObservedCluster
+from reconciler.model.observed import ObservedCluster
 from reconciler.model.volume import VolumeState
-from reconciler.plan import refusals
+from reconciler.plan import basis, refusals, shown
 from reconciler.plan.drift import find_drift
 from reconciler.plan.records import Ports, new_volume, peer_records, ports_of, with_settings
+from reconciler.plan.repairs import Repair, find_repairs
 from reconciler.plan.sequence import Work, sequence
-from reconciler.plan.step import (
-    Action,
-    Attribution,
-    Blocker,
-    Plan,
-    PlannedChange,
-    ReadKey,
-)
+from reconciler.plan.step import Blocker, Plan, PlannedChange
 from reconciler.volgen.brick import brick_graph, needs_brick_restart
 
 EXPIRES_AFTER_S = 24 * 3600
@@ -89,26 +81,14 @@ class _Planner:
 
     def plan(self) -> Plan:
         """Return the plan."""
-        given, stamp = self._given, self._stamp
-        unobserved = self._unobserved()
-        for found in differences(self._spec, given.configured):
+        given, stamp, spec = self._given, self._stamp, self._spec
+        unobserved = basis.unobserved(spec, given.observed)
+        for found in differences(spec, given.configured):
             self._take(found, frozenset(unobserved))
-        drift = find_drift(
-            given.configured, given.observed, {v.name: v.ignore_drift for v in self._spec.volumes}
-        )
         repaired = self._repairs()
-        work = Work(
-            new_peers=tuple(self._new_peers),
-            changed_settings=self._settings_changed,
-            repaired=repaired,
-            **{kind: tuple(volumes) for kind, volumes in self._by_kind.items()},
-        )
         blocked = bool(self._blockers or unobserved)
-        steps = () if blocked else sequence(work, dict(sorted(self._serving_peers().items())))
         touched = self._touched(repaired)
         deleted = {v.volume_id for v in self._by_kind["deleted"]}
-        previous = {r.volume_id: r for r in given.configured.volumes.values() if r.volume_id in touched}
-        settings = declared_settings(self._spec)
         return Plan(
             plan_id=stamp.plan_id,
             cluster_id=given.configured.cluster_id,
@@ -120,25 +100,23 @@ class _Planner:
             source={"kind": "files", "files": list(given.desired.files)},
             revision=given.configured.revision,
             observed_at=given.observed.observed_at,
-            observation=self._observation(),
+            observation=basis.observation(given.observed),
             unobserved=unobserved,
-            read_set=self._read_set(touched),
+            read_set=basis.read_set(given.configured, self._peers, (r.address for r in touched.values())),
             changes=tuple(self._changes),
-            steps=steps,
+            steps=() if blocked else sequence(self._work(repaired), self._serving_peers()),
             volumes={v: r for v, r in touched.items() if v not in deleted},
-            previous=previous,
-            settings=replace(
-                settings,
-                generation=given.configured.settings.generation + (1 if self._settings_changed else 0),
-                desired_digest=given.desired.digest,
+            previous={r.volume_id: r for r in given.configured.volumes.values() if r.volume_id in touched},
+            settings=self._settings(),
+            drift=find_drift(
+                given.configured, given.observed, {v.name: v.ignore_drift for v in spec.volumes}
             ),
-            drift=drift,
             blockers=tuple(self._blockers),
             unmanaged=tuple(self._unmanaged),
             required_allow=tuple(sorted(f"GS101={v.address}" for v in self._by_kind["deleted"])),
             safety=self._safety(),
             diagnostics=given.desired.warnings,
-            checked=self._checked(),
+            checked=basis.checked(spec, given.configured, given.observed),
         )
 
     # ------------------------------------------------------------ differences
@@ -147,27 +125,12 @@ class _Planner:
         match found:
             case PeerAdded(spec=spec) | PeerChanged(spec=spec):
                 if spec.name in self._given.joined:
-                    record = self._peers[spec.name]
-                    self._new_peers.append(record)
+                    self._new_peers.append(self._peers[spec.name])
                     old = self._given.configured.peers.get(spec.name)
-                    self._changes.append(
-                        PlannedChange(
-                            address=Address(f"peer/{spec.name}"),
-                            action=Action.CHANGE if old else Action.ADD,
-                            before=old.address if old else None,
-                            after=spec.address,
-                            detail=f"{spec.address}" + (f" zone {spec.zone}" if spec.zone else ""),
-                        )
-                    )
+                    self._changes.append(shown.peer_change(spec, old))
             case SettingsChanged():
                 self._settings_changed = True
-                self._changes.append(
-                    PlannedChange(
-                        address=Address("settings"),
-                        action=Action.CHANGE,
-                        detail=", ".join(found.fields) or "first written",
-                    )
-                )
+                self._changes.append(shown.settings_change(found))
             case VolumeAdded():
                 if unobserved.isdisjoint(b.peer for b in found.spec.bricks):
                     self._add(found)
@@ -205,35 +168,7 @@ class _Planner:
                 )
             )
         self._by_kind["created"].append(record)
-        self._changes.append(
-            PlannedChange(
-                address=record.address,
-                action=Action.ADD,
-                after={"id": record.volume_id, "state": record.state.value},
-                detail=f"{record.shape.describe(len(record.bricks))}, {len(record.bricks)} bricks",
-            )
-        )
-        for brick in record.bricks:
-            self._changes.append(
-                PlannedChange(
-                    address=record.brick_address(brick),
-                    action=Action.ADD,
-                    after={"path": brick.path, "port": brick.port, "mount": brick.mount},
-                    detail=f"{brick.peer}:{brick.path}  port {brick.port}",
-                    parent=record.address,
-                )
-            )
-        for option in spec.options:
-            self._changes.append(
-                PlannedChange(
-                    address=Address(f"option/{spec.name}/{option.name}"),
-                    action=Action.ADD,
-                    after=option.value,
-                    detail=option.value,
-                    origin=option.origin,
-                    parent=record.address,
-                )
-            )
+        self._changes += shown.added_volume(spec, record)
 
     def _change(self, found: VolumeChanged) -> None:
         spec, record = found.spec, found.record
@@ -252,32 +187,7 @@ class _Planner:
         if record.state is not after.state:
             kind = "started" if after.state is VolumeState.STARTED else "stopped"
         self._by_kind[kind].append(after)
-        self._changes.append(
-            PlannedChange(
-                address=record.address,
-                action=Action.CHANGE,
-                detail=f"generation {record.generation} → {after.generation}",
-            )
-        )
-        for change in found.fields:
-            name = change.path.partition("/")[2] or change.path
-            kind = "option" if change.path.startswith("options/") else "setting"
-            action = Action.CHANGE
-            if kind == "option" and change.before is None:
-                action = Action.ADD
-            elif kind == "option" and change.after is None:
-                action = Action.REMOVE
-            self._changes.append(
-                PlannedChange(
-                    address=Address(f"{kind}/{record.name}/{name}"),
-                    action=action,
-                    before=change.before,
-                    after=change.after,
-                    detail=f"{_shown(change.before)} → {_shown(change.after)}",
-                    origin=change.origin,
-                    parent=record.address,
-                )
-            )
+        self._changes += shown.changed_volume(found, after)
 
     def _remove(self, found: VolumeRemoved) -> None:
         blocked = list(refusals.removal_blockers(found, self._spec, self._allowed, self._stamp.now))
@@ -285,87 +195,40 @@ class _Planner:
             self._blockers += blocked
             return
         self._by_kind["deleted"].append(found.record)
-        self._changes.append(
-            PlannedChange(
-                address=found.record.address,
-                action=Action.REMOVE,
-                before={"id": found.record.volume_id},
-                detail=f"{len(found.record.bricks)} bricks stop; their data stays",
-                codes=("GS101",),
-            )
+        self._changes.append(shown.removed_volume(found.record))
+
+    # ------------------------------------------------------------ what the plan is made of
+
+    def _repairs(self) -> tuple[Repair, ...]:
+        moved = {r.volume_id for kind in ("started", "stopped", "deleted") for r in self._by_kind[kind]}
+        found = find_repairs(self._spec, self._given.configured, self._given.observed, moved)
+        for repair in found:
+            self._changes += shown.repair_changes(repair)
+        return found
+
+    def _work(self, repaired: tuple[Repair, ...]) -> Work:
+        return Work(
+            new_peers=tuple(self._new_peers),
+            changed_settings=self._settings_changed,
+            repaired=repaired,
+            **{kind: tuple(volumes) for kind, volumes in self._by_kind.items()},
         )
 
-    # ------------------------------------------------------------ drift that an apply repairs
-
-    def _repairs(self) -> tuple[tuple[VolumeRecord, tuple[BrickRecord, ...], tuple[PeerName, ...]], ...]:
-        declared = {v.name for v in self._spec.volumes if v.state is not VolumeState.ABSENT}
-        moved = {r.volume_id for kind in ("started", "stopped", "deleted") for r in self._by_kind[kind]}
-        found = []
-        for name in sorted(self._given.configured.volumes):
-            record = self._given.configured.volumes[name]
-            if name not in declared or record.volume_id in moved:
-                continue
-            bricks = tuple(b for b in record.bricks if self._wrong(record, b))
-            daemons = tuple(sorted(p for p in {b.peer for b in record.bricks} if self._no_shd(record, p)))
-            if bricks or daemons:
-                found.append((record, bricks, daemons))
-                self._changes += _repair_changes(record, bricks, daemons)
-        return tuple(found)
-
-    def _wrong(self, record: VolumeRecord, brick: BrickRecord) -> bool:
-        node = self._given.observed.nodes.get(brick.peer)
-        fact = node.bricks.get(brick.uuid) if node and node.live else None
-        if fact is None or fact.state is BrickState.REFUSED:
-            return False
-        return (record.state is VolumeState.STARTED) is not (fact.state is BrickState.RUNNING)
-
-    def _no_shd(self, record: VolumeRecord, peer: PeerName) -> bool:
-        node = self._given.observed.nodes.get(peer)
-        fact = node.volumes.get(record.volume_id) if node and node.live else None
-        started = record.state is VolumeState.STARTED
-        return bool(fact and started and fact.shd_expected and not fact.shd_pid)
-
-    # ------------------------------------------------------------ what the plan rests on
+    def _settings(self) -> Settings:
+        return replace(
+            declared_settings(self._spec),
+            generation=self._given.configured.settings.generation + (1 if self._settings_changed else 0),
+            desired_digest=self._given.desired.digest,
+        )
 
     def _serving_peers(self) -> dict[PeerName, PeerRecord]:
         lost = {p.name for p in self._spec.peers if p.state is PeerState.LOST}
-        return {n: p for n, p in self._peers.items() if n not in lost}
+        return {n: p for n, p in sorted(self._peers.items()) if n not in lost}
 
-    def _unobserved(self) -> tuple[PeerName, ...]:
-        """Return peers that a decision needs and that said nothing: not joined, or not live."""
-        needed = {p.name for p in self._spec.peers if p.state is not PeerState.LOST}
-        seen = {n for n, node in self._given.observed.nodes.items() if node.live and node.answered}
-        return tuple(sorted(needed - seen))
-
-    def _touched(
-        self, repaired: tuple[tuple[VolumeRecord, tuple[BrickRecord, ...], tuple[PeerName, ...]], ...]
-    ) -> dict[VolumeId, VolumeRecord]:
-        records = [r for r, _, _ in repaired]
+    def _touched(self, repaired: tuple[Repair, ...]) -> dict[VolumeId, VolumeRecord]:
+        records = [repair.volume for repair in repaired]
         records += [r for kind in self._by_kind.values() for r in kind]
         return {r.volume_id: r for r in sorted(records, key=lambda r: r.name)}
-
-    def _read_set(self, touched: Mapping[VolumeId, VolumeRecord]) -> tuple[ReadKey, ...]:
-        revisions = self._given.configured.mod_revisions
-        addresses = [Address("settings")]
-        addresses += [Address(f"peer/{n}") for n in sorted(self._peers)]
-        addresses += [r.address for r in touched.values()]
-        return tuple(ReadKey(address=a, mod_revision=revisions.get(a, 0)) for a in addresses)
-
-    def _observation(self) -> str:
-        """Return the digest of the facts that decided: states, not numbers that always move."""
-        nodes = self._given.observed.nodes
-        facts = {
-            name: [node.live, sorted((b, f.state.value) for b, f in node.bricks.items())]
-            for name, node in nodes.items()
-        }
-        return "sha256:" + hashlib.sha256(canonical(facts).encode()).hexdigest()
-
-    def _checked(self) -> str:
-        nodes = self._given.observed.nodes.values()
-        live = sum(n.live and n.answered for n in nodes)
-        bricks = [b for v in self._given.configured.volumes.values() for b in v.bricks]
-        seen = sum(1 for b in bricks if self._given.observed.brick(b.uuid) is not None)
-        return f"{live}/{len(self._spec.peers)} peers, {seen}/{len(bricks)} bricks"
 
     def _safety(self) -> tuple[str, ...]:
         said = ["data      nothing is moved or removed"]
@@ -377,31 +240,6 @@ class _Planner:
         return tuple(said)
 
 
-def _repair_changes(
-    record: VolumeRecord, bricks: tuple[BrickRecord, ...], daemons: tuple[PeerName, ...]
-) -> list[PlannedChange]:
-    word = "start it" if record.state is VolumeState.STARTED else "stop it"
-    found = [
-        PlannedChange(
-            address=record.brick_address(brick),
-            action=Action.CHANGE,
-            attribution=Attribution.DRIFT,
-            detail=f"{brick.peer}:{brick.path}  {word}",
-        )
-        for brick in bricks
-    ]
-    found += [
-        PlannedChange(
-            address=Address(f"daemon/{record.name}/{peer}"),
-            action=Action.CHANGE,
-            attribution=Attribution.DRIFT,
-            detail="start the self-heal daemon",
-        )
-        for peer in daemons
-    ]
-    return found
-
-
 def _restarts(before: VolumeRecord, after: VolumeRecord) -> bool:
     """Return true if a brick's graph changes its xlators, which only a restart can bring about."""
     nobody = Secret(username="-", password="-")  # noqa: S106  credentials do not change a graph's shape
@@ -411,7 +249,3 @@ def _restarts(before: VolumeRecord, after: VolumeRecord) -> bool:
         )
         for brick in before.bricks
     )
-
-
-def _shown(value: object) -> str:
-    return "(unset)" if value is None else str(value)

@@ -14,6 +14,7 @@ from reconciler.model.codec import to_json
 from reconciler.model.configured import BrickRecord, PeerRecord, VolumeRecord
 from reconciler.model.ids import Address, PeerName, StepId, VolumeId
 from reconciler.model.volume import VolumeState
+from reconciler.plan.repairs import Repair
 from reconciler.plan.step import Args, Step, StepClass
 
 
@@ -66,7 +67,7 @@ class Work:
         new_peers, changed_settings: of the cluster itself.
         created: new volumes. changed: volumes whose settings change while their state stays.
         started, stopped: volumes whose state changes. deleted: volumes that a tombstone removes.
-        repaired: bricks that must be started (or stopped, by the volume's state), daemons by volume and peer.
+        repaired: bricks and daemons that do not run as their volume says.
     """
 
     new_peers: tuple[PeerRecord, ...] = ()
@@ -76,7 +77,7 @@ class Work:
     started: tuple[VolumeRecord, ...] = ()
     stopped: tuple[VolumeRecord, ...] = ()
     deleted: tuple[VolumeRecord, ...] = ()
-    repaired: tuple[tuple[VolumeRecord, tuple[BrickRecord, ...], tuple[PeerName, ...]], ...] = ()
+    repaired: tuple[Repair, ...] = ()
 
 
 def sequence(work: Work, peers: Mapping[PeerName, PeerRecord]) -> tuple[Step, ...]:
@@ -100,8 +101,8 @@ def sequence(work: Work, peers: Mapping[PeerName, PeerRecord]) -> tuple[Step, ..
         _stop(built, volume, peers, base)
     for volume in work.deleted:
         _stop(built, volume, peers, base)
-    for volume, bricks, daemons in work.repaired:
-        _repair(built, volume, bricks, daemons, peers)
+    for repair in work.repaired:
+        _repair(built, repair, peers)
     _commit(built, work)
     return tuple(built.steps)
 
@@ -292,17 +293,11 @@ def _stop_brick(
     )
 
 
-def _repair(
-    built: Sequence,
-    volume: VolumeRecord,
-    bricks: Iterable[BrickRecord],
-    daemons: Iterable[PeerName],
-    peers: Mapping[PeerName, PeerRecord],
-) -> None:
-    wanted = volume.state is VolumeState.STARTED
-    act = _start if wanted else _stop_brick
-    done = [act(built, volume, brick, peers, ()) for brick in bricks]
-    for peer in daemons:
+def _repair(built: Sequence, repair: Repair, peers: Mapping[PeerName, PeerRecord]) -> None:
+    volume = repair.volume
+    act = _start if volume.state is VolumeState.STARTED else _stop_brick
+    done = [act(built, volume, brick, peers, ()) for brick in repair.bricks]
+    for peer in repair.daemons:
         _start_shd(built, volume, peers[peer], done)
 
 

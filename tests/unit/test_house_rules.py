@@ -1,4 +1,6 @@
-"""No code removes a tree, makes a filesystem outside the lab, or runs a shell (invariants 26 and 46)."""
+"""What every module keeps: its size, its names, absolute imports; and no code removes a tree, makes a
+filesystem outside the lab, or runs a shell (invariants 26 and 46).
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,44 @@ RECURSIVE = {"rmtree", "removedirs", "remove_tree", "nukedir"}
 #: Commands that do the same, or worse. The lab alone may make a filesystem, in an image of its own.
 COMMANDS = {"rm", "wipefs", "shred", "blkdiscard", "mkfs", "mkfs.xfs", "mkfs.ext4", "mkfs.btrfs"}
 MAY_MAKE_FILESYSTEMS = {"lab/disks.py"}
+MODULE_LINES, FUNCTION_LINES = 400, 50
+#: Words that say nothing about what a module is for (design.md 4).
+EMPTY_WORDS = {
+    "manager",
+    "helper",
+    "helpers",
+    "util",
+    "utils",
+    "common",
+    "misc",
+    "handler",
+    "processor",
+    "context",
+}
+
+each_module = pytest.mark.parametrize(
+    "path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT))
+)
+
+
+def form_offences(source: str, name: str) -> list[str]:
+    """Return where a module is too large, badly named, or imports by a relative path."""
+    lines = len(source.splitlines())
+    found = [f"{name}: {lines} lines"] if lines > MODULE_LINES else []
+    found += [f"{name}: {word}" for word in sorted(EMPTY_WORDS & set(_words(name)))]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > FUNCTION_LINES:
+                found.append(f"{name}:{node.lineno}: {node.name} has {length} lines")
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            found.append(f"{name}:{node.lineno}: relative import")
+    return found
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a module's path: ``agent/run_marks.py`` is agent, run, marks."""
+    return name.removesuffix(".py").replace("/", "_").split("_")
 
 
 def offences(source: str, name: str = "x.py") -> list[str]:
@@ -62,9 +102,14 @@ def _is_false(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is False
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+@each_module
 def test_a_module_removes_no_tree(path: Path) -> None:
     assert offences(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT))) == []
+
+
+@each_module
+def test_a_module_keeps_its_form(path: Path) -> None:
+    assert form_offences(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT))) == []
 
 
 @pytest.mark.parametrize(
@@ -83,6 +128,28 @@ def test_a_module_removes_no_tree(path: Path) -> None:
 )
 def test_the_check_sees_what_it_looks_for(source: str) -> None:
     assert offences(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("x = 1\n" * (MODULE_LINES + 1), "x.py"),
+        ("class A:\n  async def f():\n" + "    x = 1\n" * FUNCTION_LINES, "x.py"),
+        ("from . import other", "x.py"),
+        ("from ..plan import step", "x.py"),
+        ("", "agent/step_handler.py"),
+        ("", "utils/text.py"),
+    ],
+)
+def test_the_check_of_form_sees_what_it_looks_for(source: str, name: str) -> None:
+    assert form_offences(source, name)
+
+
+def test_the_check_of_form_lets_the_allowed_size_pass() -> None:
+    function = "def f():\n" + "    x = 1\n" * (FUNCTION_LINES - 1)
+    rest = "x = 1\n" * (MODULE_LINES - FUNCTION_LINES)
+    assert form_offences(function + rest, "plan/common_ground.py") == ["plan/common_ground.py: common"]
+    assert form_offences(function + rest, "plan/commonplace.py") == []
 
 
 def test_only_these_modules_remove_a_file_or_directory_of_a_brick() -> None:

@@ -1,0 +1,45 @@
+"""What a plan rests on: who was seen, which keys were read, which facts decided. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from reconciler.model.cluster import ClusterSpec, PeerState
+from reconciler.model.codec import canonical
+from reconciler.model.configured import ConfiguredCluster
+from reconciler.model.ids import Address, PeerName
+from reconciler.model.observed import ObservedCluster
+from reconciler.plan.step import ReadKey
+
+
+def unobserved(spec: ClusterSpec, observed: ObservedCluster) -> tuple[PeerName, ...]:
+    """Return peers that a decision needs and that said nothing: not joined, or not live."""
+    needed = {p.name for p in spec.peers if p.state is not PeerState.LOST}
+    seen = {n for n, node in observed.nodes.items() if node.live and node.answered}
+    return tuple(sorted(needed - seen))
+
+
+def read_set(
+    configured: ConfiguredCluster, peers: Iterable[PeerName], volumes: Iterable[Address]
+) -> tuple[ReadKey, ...]:
+    """Return the store revisions of everything that the plan was made from."""
+    addresses = [Address("settings"), *(Address(f"peer/{n}") for n in sorted(peers)), *volumes]
+    return tuple(ReadKey(address=a, mod_revision=configured.mod_revisions.get(a, 0)) for a in addresses)
+
+
+def observation(observed: ObservedCluster) -> str:
+    """Return the digest of the facts that decided: states, not numbers that always move."""
+    facts = {
+        name: [node.live, sorted((b, f.state.value) for b, f in node.bricks.items())]
+        for name, node in observed.nodes.items()
+    }
+    return "sha256:" + hashlib.sha256(canonical(facts).encode()).hexdigest()
+
+
+def checked(spec: ClusterSpec, configured: ConfiguredCluster, observed: ObservedCluster) -> str:
+    """Say how many peers and bricks were seen."""
+    live = sum(n.live and n.answered for n in observed.nodes.values())
+    bricks = [b for v in configured.volumes.values() for b in v.bricks]
+    seen = sum(1 for b in bricks if observed.brick(b.uuid) is not None)
+    return f"{live}/{len(spec.peers)} peers, {seen}/{len(bricks)} bricks"
