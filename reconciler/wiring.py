@@ -37,12 +37,13 @@ from reconciler.agent.portmap import Portmap
 from reconciler.agent.programs import Programs, Site
 from reconciler.agent.run_marks import RunMarks
 from reconciler.agent.service import serve
-from reconciler.agent.serving import GENERATIONS_KEY
+from reconciler.agent.serving import GENERATIONS_KEY, RenderSite
 from reconciler.agent.supervisor import BrickShell, BrickSupervisor
 from reconciler.agent.volumes import VolumeTable
 from reconciler.controller.session import ClusterSession
 from reconciler.controller.steward import Steward
 from reconciler.errors import EnvironmentProblem, StoreError
+from reconciler.feature import Registry
 from reconciler.model.ids import ClusterId, NodeId
 from reconciler.model.observed import NodeFact
 from reconciler.model.report import Connection
@@ -54,7 +55,7 @@ LOG = logging.getLogger("gluster-state")
 _LOCK_TIMEOUT_S = 15.0
 
 
-def connect(options: Connection) -> ClusterSession:
+def connect(options: Connection, features: Registry) -> ClusterSession:
     """Open a session; raises StoreError when etcd does not answer, PlanError for an unknown cluster."""
     store = EtcdStore(
         EtcdEndpoint(
@@ -70,16 +71,18 @@ def connect(options: Connection) -> ClusterSession:
     except BaseException:
         store.close()
         raise
-    return ClusterSession(store, cluster, options.cluster, SystemClock(), _LOCK_TIMEOUT_S)
+    return ClusterSession(store, (cluster, options.cluster), SystemClock(), _LOCK_TIMEOUT_S, features.slots())
 
 
-def run_agent(config: str, *, bind: str | None, steward: bool, boot_id: str | None = None) -> int:
+def run_agent(
+    config: str, features: Registry, *, bind: str | None, steward: bool, boot_id: str | None = None
+) -> int:
     """Run an agent in the foreground until a signal; returns the exit code. Ending it stops no brick."""
     settings = read_config(config)
     _log_to_stderr()
     _many_files()
     stop = _until_signal()
-    node = build_node(settings, bind=bind, boot_id=boot_id)
+    node = build_node(settings, features, bind=bind, boot_id=boot_id)
     helper = _start_steward(config) if steward or settings.steward else None
     try:
         return serve(node, settings, lambda: _store(settings), stop)
@@ -112,11 +115,14 @@ def run_steward(config: str) -> int:
 # ---------------------------------------------------------------- an agent's parts
 
 
-def build_node(settings: AgentConfig, *, bind: str | None, boot_id: str | None = None) -> Node:
+def build_node(
+    settings: AgentConfig, features: Registry, *, bind: str | None, boot_id: str | None = None
+) -> Node:
     """Put a node together. Raises EnvironmentProblem or JournalError if this machine does not allow it.
 
     Args:
         settings: the agent's configuration.
+        features: what may be in the graphs that this node renders.
         bind: the only address to serve on, for labs; None: every address.
         boot_id: what tells one boot from the next, for labs, whose nodes share a kernel; None: the kernel's.
     """
@@ -133,7 +139,8 @@ def build_node(settings: AgentConfig, *, bind: str | None, boot_id: str | None =
     portmap = Portmap(lambda path: supervisors["bricks"].port_of(path))  # noqa: PLW0108  made below
     servers: list[VolfileServer] = []
     table = VolumeTable(
-        (cluster, node),
+        cluster,
+        RenderSite(node, features.slots()),
         memory,
         portmap,
         changed=lambda: servers[0].broadcast_fetchspec(),  # noqa: PLW0108  made below

@@ -27,7 +27,7 @@ from reconciler.agent.paths import NodePaths
 from reconciler.agent.portmap import Portmap
 from reconciler.agent.programs import Programs, Site
 from reconciler.agent.run_marks import RunMarks
-from reconciler.agent.serving import DesiredBrick
+from reconciler.agent.serving import DesiredBrick, RenderSite
 from reconciler.agent.supervisor import BrickShell, BrickSupervisor
 from reconciler.agent.volumes import VolumeTable
 from reconciler.model.configured import BrickRecord, VolumeRecord
@@ -38,7 +38,7 @@ from reconciler.ports.node import Action, Call, Checked
 from reconciler.volserver.server import VolfileServer
 from tests.disks import disks
 from tests.servers import free_port
-from tests.volume_samples import CLUSTER, NODE, SECRET, volume
+from tests.volume_samples import CLUSTER, NODE, SECRET, SLOTS, volume
 
 HOST = "127.0.0.1"
 
@@ -109,7 +109,7 @@ class Node:
         )
         self.portmap = Portmap(lambda path: self.bricks.port_of(path))  # noqa: PLW0108 - not there yet
         memory = NodeMemory(local)
-        self.table = VolumeTable((CLUSTER, NODE), memory, self.portmap, changed=lambda: None)
+        self.table = VolumeTable(CLUSTER, RenderSite(NODE, SLOTS), memory, self.portmap, changed=lambda: None)
         self.table.load(memory.recall())
         self.table.set_connected(True)
         programs = Programs(self.processes, SystemClock())

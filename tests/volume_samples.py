@@ -15,10 +15,12 @@ from reconciler.model.ids import (
     derive_volume_id,
 )
 from reconciler.model.volume import Shape, VolumeState, VolumeType
+from reconciler.shipped import shipped_features
 
 CLUSTER = ClusterId("11111111-2222-4333-8444-555555555555")
 NODES = tuple(NodeId(f"00000000-0000-4000-8000-00000000000{i}") for i in (1, 2, 3))
 NODE = NODES[0]
+SLOTS = shipped_features().slots()
 SECRET = Secret(username="user-of-home", password="canary-password")
 
 

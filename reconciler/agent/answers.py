@@ -11,12 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.agent.serving import GraphKind, Held, Route, client_record, routes, source_of, volfile
+from reconciler.agent.serving import (
+    GraphKind,
+    Held,
+    RenderSite,
+    Route,
+    client_record,
+    routes,
+    source_of,
+    volfile,
+)
 from reconciler.errors import VolfileError
 
 if TYPE_CHECKING:
     from reconciler.model.configured import BrickRecord, Secret, VolumeRecord
-    from reconciler.model.ids import NodeId, VolumeId
+    from reconciler.model.ids import VolumeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +45,8 @@ class Answers:
     unavailable is no news: running clients keep their graph, and there is nothing for them to fetch.
     """
 
-    def __init__(self, node: NodeId) -> None:
-        self._node = node
+    def __init__(self, site: RenderSite) -> None:
+        self._site, self._node = site, site.node
         self._held: dict[VolumeId, Held] = {}
         self._routes: dict[str, dict[VolumeId, Route]] = {}
         self._rendered: dict[VolumeId, dict[tuple[int, str], Answer]] = {}
@@ -117,7 +126,7 @@ class Answers:
         for route in routes(Held(staged=held.staged), self._node).values():
             if route.open_to_all or bricks:  # no daemon runs on a node without a brick
                 brick = bricks[route.brick] if route.brick else None
-                volfile(route.kind, record, brick, held.secret, self._node)
+                volfile(route, (record, brick), held.secret, self._site)
 
     def _is_news(self, volume_id: VolumeId) -> bool:
         for key, route in routes(self._held[volume_id], self._node).items():
@@ -135,21 +144,25 @@ class Answers:
         source = source_of(held, route, self._node, connected=self._connected)
         if source is None:
             return None
-        record, brick = source
         try:
-            return self._render(key, route, record, brick, held.secret)
+            return self._render(key, route, source, held.secret)
         except VolfileError:
             return None  # a bad record was refused when it was staged: here only credentials can be missing
 
     def _render(
-        self, key: str, route: Route, record: VolumeRecord, brick: BrickRecord | None, secret: Secret | None
+        self,
+        key: str,
+        route: Route,
+        source: tuple[VolumeRecord, BrickRecord | None],
+        secret: Secret | None,
     ) -> Answer:
+        record = source[0]
         # The generation alone does not name a content: that of a rolled back change is given out again.
         at = (record.generation, key)
         rendered = self._rendered.setdefault(record.volume_id, {})
         known = rendered.get(at)
         if known is None or known.record is not record or known.secret is not secret:
-            text = volfile(route.kind, record, brick, secret, self._node)
+            text = volfile(route, source, secret, self._site)
             known = Answer(record, secret, text, hashlib.sha256(text.encode()).hexdigest())
             rendered[at] = known
         return known

@@ -27,6 +27,7 @@ from reconciler.volgen.text import write
 if TYPE_CHECKING:
     from reconciler.model.configured import BrickRecord, Secret, VolumeRecord
     from reconciler.model.ids import BrickUuid, NodeId, VolumeId
+    from reconciler.volgen.slots import Slots
 
 GENERATIONS_KEY = ".gluster-state/generations"  #: cannot be a volume: names do not start with a dot
 NEEDED_OP_VERSION = 100000  #: of every graph we render; GlusterFS 10 and 11 clients report it
@@ -76,6 +77,14 @@ class Held:
         """Return the records there are, the staged one first."""
         both = (self.staged.record if self.staged else None, self.committed)
         return tuple(record for record in both if record is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class RenderSite:
+    """Where volfiles are rendered: the node, and what its features add to graphs."""
+
+    node: NodeId
+    slots: Slots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,26 +191,27 @@ def source_of(
 
 
 def volfile(
-    kind: GraphKind, record: VolumeRecord, brick: BrickRecord | None, secret: Secret | None, node: NodeId
+    route: Route, source: tuple[VolumeRecord, BrickRecord | None], secret: Secret | None, site: RenderSite
 ) -> str:
-    """Return the text of a volfile.
+    """Return the text of the volfile of a route, made from its source.
 
     Raises:
         VolfileError: the record makes no such graph, or its credentials are not known here.
     """
+    kind, (record, brick), slots = route.kind, source, site.slots
     if kind is GraphKind.CLIENT:
-        return write(client_graph(record))
+        return write(client_graph(record, slots=slots))
     if secret is None:
         raise VolfileError(f"volume {record.name}: its credentials are not known on this node")
     if kind is GraphKind.BRICK:
         assert brick is not None
-        count = shared_brick_count(record, brick, host=node)
-        return write(brick_graph(record, brick, secret=secret, shared_brick_count=count))
+        count = shared_brick_count(record, brick, host=site.node)
+        return write(brick_graph(record, brick, slots=slots, secret=secret, shared_brick_count=count))
     if kind is GraphKind.SHD:
         return write(shd_graph(record, secret=secret))
     if kind is GraphKind.REBALANCE:
         return write(rebalance_graph(record, secret=secret))
-    return write(client_graph(record, secret=secret))
+    return write(client_graph(record, slots=slots, secret=secret))
 
 
 def _answers(held: Held, *, connected: bool) -> bool:

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from reconciler.agent.kept import Remembered
     from reconciler.agent.memory import NodeMemory
     from reconciler.agent.portmap import Portmap
+    from reconciler.agent.serving import RenderSite
     from reconciler.model.configured import Secret, VolumeRecord
-    from reconciler.model.ids import BrickUuid, ClusterId, NodeId, TxnId, VolumeId
+    from reconciler.model.ids import BrickUuid, ClusterId, TxnId, VolumeId
 
 
 class VolumeTable:
@@ -49,7 +50,8 @@ class VolumeTable:
 
     def __init__(
         self,
-        identity: tuple[ClusterId, NodeId],
+        cluster: ClusterId,
+        site: RenderSite,
         memory: NodeMemory,
         portmap: Portmap,
         *,
@@ -59,20 +61,21 @@ class VolumeTable:
         """Make an empty table.
 
         Args:
-            identity: the cluster and this node.
+            cluster: the cluster it belongs to.
+            site: this node, and what its features add to graphs.
             memory: where every change goes before it counts.
             portmap: sign-ins of brick processes.
             changed: called when clients should fetch again.
             notified: takes events of local daemons (connection, operation, values).
         """
-        self._cluster, self._node = identity
+        self._cluster, self._node = cluster, site.node
         self._memory = memory
         self._portmap = portmap
         self._changed = changed
         self._notified = notified
         self._changing = threading.RLock()  # orders changes; held during disk writes
         self._lock = threading.RLock()  # guards everything below; never held during disk writes
-        self._answers = Answers(self._node)
+        self._answers = Answers(site)
         self._servers: tuple[str, ...] = ()
         self._revision = 0
         self._staged_lost: set[VolumeId] = set()

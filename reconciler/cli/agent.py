@@ -27,4 +27,5 @@ def agent(config: str, bind: str | None, steward: bool, boot_id: str | None) -> 
 
     Ending it stops no brick.
     """
-    return current_app().wiring().run_agent(config, bind=bind, steward=steward, boot_id=boot_id)
+    app = current_app()
+    return app.wiring().run_agent(config, app.features(), bind=bind, steward=steward, boot_id=boot_id)

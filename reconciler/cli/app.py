@@ -8,28 +8,36 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from reconciler.cli.interrupts import Interrupts
-from reconciler.cli.session import Wiring, real_wiring
+from reconciler.cli.session import Session, Wiring, installed_features, real_wiring
 from reconciler.cli.style import MIN_WIDTH, Style, choose_style
-from reconciler.model.report import ProgressEvent
+from reconciler.model.report import Connection, ProgressEvent
+
+if TYPE_CHECKING:
+    from reconciler.feature import Registry
 
 _NOT_A_TERMINAL = 100  #: characters a line may have when it goes to a file
 
 
 @dataclass(slots=True)
 class App:
-    """One run of the command line. `wiring` is a function because importing the real one is slow."""
+    """One run of the command line. `wiring` and `features` are functions because importing is slow."""
 
     out: Style
     err: Style
     environment: Mapping[str, str]
     interrupts: Interrupts
     wiring: Callable[[], Wiring] = real_wiring
+    features: Callable[[], Registry] = installed_features
     _transient: bool = field(default=False, init=False)
+
+    def connect(self, to: Connection) -> Session:
+        """Open a session with a cluster; see `Wiring.connect`."""
+        return self.wiring().connect(to, self.features())
 
     def say(self, lines: Iterable[str]) -> None:
         """Print lines of the answer."""
@@ -82,7 +90,11 @@ class App:
             setattr(self, name, style)
 
 
-def new_app(interrupts: Interrupts, wiring: Callable[[], Wiring] = real_wiring) -> App:
+def new_app(
+    interrupts: Interrupts,
+    wiring: Callable[[], Wiring] = real_wiring,
+    features: Callable[[], Registry] = installed_features,
+) -> App:
     """Return the app for this process's streams and environment."""
     environment = dict(os.environ)
     return App(
@@ -91,6 +103,7 @@ def new_app(interrupts: Interrupts, wiring: Callable[[], Wiring] = real_wiring) 
         environment=environment,
         interrupts=interrupts,
         wiring=wiring,
+        features=features,
     )
 
 

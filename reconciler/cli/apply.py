@@ -61,7 +61,7 @@ def apply(
     link_to = connection_of(link, name)
     if plan and allow:
         raise UsageError("--allow goes with a declaration: a saved plan was made with what it needs")
-    with contextlib.closing(app.wiring().connect(link_to)) as session:
+    with contextlib.closing(app.connect(link_to)) as session:
         if plan is None:
             assert desired is not None
             plan = session.plan(desired, allow=allow, progress=app.observing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.adapters.desired_files import read_files
 from reconciler.cli.app import App
@@ -16,6 +17,9 @@ from reconciler.errors import DesiredStateError
 from reconciler.model.cluster import Desired
 from reconciler.model.ids import Address
 from reconciler.volgen.options import check_options
+
+if TYPE_CHECKING:
+    from reconciler.feature import Registry
 
 _BUILTIN = "profile builtin/"
 _SUFFIXES = (".yaml", ".yml")
@@ -43,7 +47,7 @@ def is_declaration(path: str) -> bool:
     return path == "-" or path.endswith(_SUFFIXES) or Path(path).is_dir()
 
 
-def read(paths: Sequence[str]) -> Declaration:
+def read(paths: Sequence[str], features: Registry) -> Declaration:
     """Read and check a declaration.
 
     Raises:
@@ -52,7 +56,7 @@ def read(paths: Sequence[str]) -> Declaration:
     given: Files = ()
     try:
         given = read_files(paths)
-        desired = load(given)
+        desired = load(given, features)
     except DesiredStateError as exc:
         return Declaration(files=given, desired=None, findings=exc.diagnostics)
     findings = sorted((*desired.warnings, *_options(desired)), key=_position)
@@ -62,7 +66,7 @@ def read(paths: Sequence[str]) -> Declaration:
 
 def require(paths: Sequence[str], app: App) -> Desired:
     """Return the declaration; print warnings on stderr. Raises Rejected if it has errors."""
-    declaration = read(paths)
+    declaration = read(paths, app.features())
     if declaration.desired is None:
         raise Rejected(declaration)
     app.note(render(declaration.findings, declaration.sources(), app.err))

@@ -32,7 +32,7 @@ def drift(paths: tuple[str, ...], file: tuple[str, ...], form: str, **link: Any)
     given = (*paths, *file)
     desired = require(given, app) if given else None
     link_to = connection_of(link, desired.spec.name if desired else None)
-    with contextlib.closing(app.wiring().connect(link_to)) as session:
+    with contextlib.closing(app.connect(link_to)) as session:
         app.show_transient("observing …")
         found = session.drift(desired, progress=app.observing)
     if form == "json":

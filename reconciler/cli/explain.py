@@ -42,11 +42,14 @@ def explain(subject: str | None, form: str) -> int:
         else:
             app.say(_code_lines(codes[0], app.out))
         return 0
-    field = _field(subject)
+    from reconciler.desired.published import schema  # noqa: PLC0415 - codes do not need it
+
+    whole = schema(app.features())
+    field = _field(subject, whole)
     if form == "json":
         app.answer(field)
     else:
-        app.say(_field_lines(subject, field, app.out))
+        app.say(_field_lines(subject, field, whole, app.out))
     return 0
 
 
@@ -75,11 +78,8 @@ def _code_lines(code: RiskCode, style: Style) -> list[str]:
 # ---------------------------------------------------------------- fields
 
 
-def _field(subject: str) -> Mapping[str, Any]:
+def _field(subject: str, whole: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the schema of a field named by a path such as ``volume.restart`` or ``cluster.spec.peers``."""
-    from reconciler.desired.schema import schema  # noqa: PLC0415 - loads jsonschema; codes do not need it
-
-    whole = schema()
     names = subject.split(".")
     roots = {name.removesuffix("Document"): name for name in whole["$defs"] if name.endswith("Document")}
     start = whole["$defs"].get(names[0]) or whole["$defs"].get(roots.get(names[0], ""))
@@ -122,10 +122,7 @@ def _children(node: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str, Ma
     return found
 
 
-def _field_lines(subject: str, node: Mapping[str, Any], style: Style) -> list[str]:
-    from reconciler.desired.schema import schema  # noqa: PLC0415 - loads jsonschema; codes do not need it
-
-    whole = schema()
+def _field_lines(subject: str, node: Mapping[str, Any], whole: Mapping[str, Any], style: Style) -> list[str]:
     this = _resolved(node, whole)
     kind = this.get("type", "")
     lines = [paint(subject, "bold") + (f"   ({kind})" if isinstance(kind, str) and kind else "")]

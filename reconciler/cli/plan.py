@@ -60,7 +60,7 @@ def plan(
 def make(desired: Desired, link: Connection, allow: tuple[str, ...], app: App) -> Plan:
     """Observe and plan."""
     app.show_transient("connecting …")
-    with contextlib.closing(app.wiring().connect(link)) as session:
+    with contextlib.closing(app.connect(link)) as session:
         app.show_transient("observing …")
         made = session.plan(desired, allow=allow, progress=app.observing)
     app.clear()

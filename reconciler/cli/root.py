@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,9 +20,12 @@ from reconciler import __version__
 from reconciler.cli.app import App, new_app
 from reconciler.cli.flags import display
 from reconciler.cli.interrupts import Interrupted, Interrupts
-from reconciler.cli.session import Wiring, real_wiring
+from reconciler.cli.session import Wiring, installed_features, real_wiring
 from reconciler.cli.style import paint
 from reconciler.errors import DesiredStateError, ReconcilerError, UsageError
+
+if TYPE_CHECKING:
+    from reconciler.feature import Registry
 
 EXIT_USAGE = UsageError.exit_code
 EXIT_BUG = 70  #: EX_SOFTWARE of sysexits.h: our own mistake, never "nothing was changed"
@@ -109,13 +112,17 @@ def root() -> None:
 root.params += display()
 
 
-def run(argv: Sequence[str], wiring: Callable[[], Wiring] = real_wiring) -> int:
+def run(
+    argv: Sequence[str],
+    wiring: Callable[[], Wiring] = real_wiring,
+    features: Callable[[], Registry] = installed_features,
+) -> int:
     """Run one command line; print what went wrong, if anything; return the exit code."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # a test's stream may not be a real one
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # TextIO does not promise it
     interrupts = Interrupts()
-    app = new_app(interrupts, wiring)
+    app = new_app(interrupts, wiring, features)
     with interrupts.installed():
         try:
             return _run(argv, app)

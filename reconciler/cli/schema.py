@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import click
 
+from reconciler.cli.app import current_app
 from reconciler.cli.flags import examples
+from reconciler.desired import published
 
 
 @click.command(
@@ -18,5 +18,5 @@ from reconciler.cli.flags import examples
 )
 def schema() -> int:
     """Print the JSON Schema of declarations."""
-    click.echo(files("reconciler.desired").joinpath("cluster.v1.schema.json").read_bytes(), nl=False)
+    click.echo(published.text(current_app().features()), nl=False)
     return 0

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from reconciler.model.cluster import Desired
 from reconciler.model.ids import TxnId
 from reconciler.model.report import ApplyResult, ClusterStatus, Connection, ProgressEvent, TxnSummary
 from reconciler.plan.step import Plan
+
+if TYPE_CHECKING:
+    from reconciler.feature import Registry
 
 Progress = Callable[[ProgressEvent], None]
 
@@ -72,17 +75,30 @@ class Session(Protocol):
 class Wiring(Protocol):
     """The composition root's functions that commands call."""
 
-    def connect(self, options: Connection) -> Session:
+    def connect(self, options: Connection, features: Registry) -> Session:
         """Open a session; raises StoreError when the store does not answer, PlanError for an unknown name."""
         ...
 
-    def run_agent(self, config: str, *, bind: str | None, steward: bool, boot_id: str | None = None) -> int:
+    def run_agent(
+        self,
+        config: str,
+        features: Registry,
+        *,
+        bind: str | None,
+        steward: bool,
+        boot_id: str | None = None,
+    ) -> int:
         """Run an agent in the foreground until a signal; returns the exit code."""
         ...
 
     def run_steward(self, config: str) -> int:
         """Run a steward alone in the foreground until a signal; returns the exit code."""
         ...
+
+
+def installed_features() -> Registry:
+    """Return the registry of this program's features: late, for it imports the rules of graphs."""
+    return cast("Registry", importlib.import_module("reconciler.shipped").shipped_features())
 
 
 def real_wiring() -> Wiring:

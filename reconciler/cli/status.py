@@ -28,7 +28,7 @@ def status(form: str, **link: Any) -> int:
     Exits 0, or 10 if a configured peer could not be seen.
     """
     app = current_app()
-    with contextlib.closing(app.wiring().connect(connection_of(link))) as session:
+    with contextlib.closing(app.connect(connection_of(link))) as session:
         found = session.status()
     if form == "json":
         plain = to_json(found)

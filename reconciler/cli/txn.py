@@ -32,7 +32,7 @@ def txn() -> None:
 def list_all(form: str, **link: Any) -> int:
     """List transactions, newest first."""
     app = current_app()
-    with contextlib.closing(app.wiring().connect(connection_of(link))) as session:
+    with contextlib.closing(app.connect(connection_of(link))) as session:
         found = session.transactions()
     if form == "json":
         app.answer(to_json(found))
@@ -53,7 +53,7 @@ def list_all(form: str, **link: Any) -> int:
 def show_one(txn_id: str, form: str, **link: Any) -> int:
     """Show one transaction with its steps."""
     app = current_app()
-    with contextlib.closing(app.wiring().connect(connection_of(link))) as session:
+    with contextlib.closing(app.connect(connection_of(link))) as session:
         found = session.transaction(TxnId(txn_id))
     if form == "json":
         app.answer(to_json(found))
@@ -92,7 +92,7 @@ def roll_back(txn_id: str, form: str, **link: Any) -> int:
 
 def _settle(txn_id: str, form: str, link: Connection, *, rollback: bool) -> int:
     app = current_app()
-    with contextlib.closing(app.wiring().connect(link)) as session:
+    with contextlib.closing(app.connect(link)) as session:
         return drive(
             lambda progress, stop: session.settle(
                 TxnId(txn_id), rollback=rollback, progress=progress, stop=stop

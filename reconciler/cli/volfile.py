@@ -21,16 +21,16 @@ from reconciler.volgen.graph import Graph
 from reconciler.volgen.options import creation_defaults
 from reconciler.volgen.render import all_graphs, shared_brick_count
 from reconciler.volgen.services import rebalance_graph, shd_graph, snapd_graph
+from reconciler.volgen.slots import Slots
 from reconciler.volgen.text import write
 
-_SERVICES = {
-    "shd": shd_graph,
-    "rebalance": rebalance_graph,
-    "snapd": snapd_graph,
+_SERVICES = {"shd": shd_graph, "rebalance": rebalance_graph, "snapd": snapd_graph}
+_STACKS = {
+    "trusted-client": client_graph,
     "gfproxyd": gfproxyd_graph,
     "trusted-gfproxy-client": gfproxy_client_graph,
-}
-_NAMES = ("client", "trusted-client", "brick:N", *_SERVICES, "all")
+}  #: with the layers of a mount, and so with what features add
+_NAMES = ("client", "trusted-client", "brick:N", *_SERVICES, "gfproxyd", "trusted-gfproxy-client", "all")
 
 
 @click.command(
@@ -61,18 +61,18 @@ def volfile(volume: str, file: tuple[str, ...], graph: str, out: str | None, nod
     Ids and ports that the declaration does not give are made up, the same ones each time.
     """
     app = current_app()
-    desired = require(file, app)
+    desired, slots = require(file, app), app.features().slots()
     record, secret = _record(desired, volume)
     if graph == "all":
         if out is None:
             raise UsageError("--graph all needs a place to write to", hint="add --out DIR")
         host = _host(desired, node) if node else record.bricks[0].host
-        written = _write_all(Path(out), all_graphs(record, secret=secret, host=host))
+        written = _write_all(Path(out), all_graphs(record, slots=slots, secret=secret, host=host))
         app.say(f"{Path(out) / name}" for name in written)
         return 0
     if out is not None:
         raise UsageError("--out goes with --graph all; one graph goes to stdout")
-    click.echo(write(_one(desired, record, secret, graph, node)), nl=False)
+    click.echo(write(_render(desired, (record, secret), slots, graph, node)), nl=False)
     return 0
 
 
@@ -99,11 +99,14 @@ def _host(desired: Desired, peer: str) -> str:
     raise UsageError(f"no peer {peer!r} is declared", hint=f"declared: {known}")
 
 
-def _one(desired: Desired, record: VolumeRecord, secret: Secret, name: str, node: str | None) -> Graph:
+def _render(
+    desired: Desired, what: tuple[VolumeRecord, Secret], slots: Slots, name: str, node: str | None
+) -> Graph:
+    record, secret = what
     if name == "client":
-        return client_graph(record)
-    if name == "trusted-client":
-        return client_graph(record, secret=secret)
+        return client_graph(record, slots=slots)
+    if name in _STACKS:
+        return _STACKS[name](record, slots=slots, secret=secret)
     if name in _SERVICES:
         return _SERVICES[name](record, secret=secret)
     word, _, number = name.partition(":")
@@ -114,7 +117,7 @@ def _one(desired: Desired, record: VolumeRecord, secret: Secret, name: str, node
     brick = record.bricks[int(number)]
     host = _host(desired, node) if node else brick.host
     count = shared_brick_count(record, brick, host=host)
-    return brick_graph(record, brick, secret=secret, shared_brick_count=count)
+    return brick_graph(record, brick, slots=slots, secret=secret, shared_brick_count=count)
 
 
 def _write_all(folder: Path, graphs: Mapping[str, Graph]) -> list[str]:

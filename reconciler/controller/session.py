@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from reconciler.plan.step import Plan
     from reconciler.ports.node import Clock
     from reconciler.ports.store import Snapshot, Store
+    from reconciler.volgen.slots import Slots
 
 Progress = Callable[[ProgressEvent], None]
 CONVERGE_S = 15.0  #: how long facts may take to show what was applied
@@ -75,10 +76,26 @@ class ClusterSession:
     """A connection to one cluster. Not thread-safe."""
 
     def __init__(
-        self, store: Store, cluster: ClusterId, name: str, clock: Clock, lock_timeout_s: float
+        self,
+        store: Store,
+        cluster: tuple[ClusterId, str],
+        clock: Clock,
+        lock_timeout_s: float,
+        slots: Slots,
     ) -> None:
-        self._store, self._cluster, self._name, self._clock = store, cluster, name, clock
+        """Take over an open store.
+
+        Args:
+            store: the shared store; closed with the session.
+            cluster: id and name.
+            clock: the time.
+            lock_timeout_s: how long an apply waits for the cluster's lock.
+            slots: what the program's features add to graphs.
+        """
+        self._store, self._clock = store, clock
+        self._cluster, self._name = cluster
         self._lock_timeout_s = lock_timeout_s
+        self._slots = slots
 
     # ------------------------------------------------------------ looking
 
@@ -91,6 +108,7 @@ class ClusterSession:
             configured=seen.configured,
             observed=seen.observed,
             joined=seen.joined,
+            slots=self._slots,
             allow=allow,
         )
         return make_plan(given, self._stamp())

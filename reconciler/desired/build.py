@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from reconciler.desired.collect import Collection, Entry, Fields
+from reconciler.desired.feature_key import FeatureKey
 from reconciler.desired.places import Place, Places
 from reconciler.desired.plain import show
 from reconciler.desired.scalars import duration_s
-from reconciler.desired.settings import Profiles, read_options
+from reconciler.desired.settings import Profiles, read_features, read_options
 from reconciler.desired.tree import MapNode, Node, ScalarNode
 from reconciler.model.cluster import (
     Acknowledgement,
@@ -46,10 +47,10 @@ class Built:
     peers_known: bool = True
 
 
-def build(collection: Collection, root: Entry, places: Places) -> Built:
+def build(collection: Collection, root: Entry, places: Places, features: tuple[FeatureKey, ...]) -> Built:
     """Return the cluster that the objects describe. `root` is the collection's Cluster."""
     peers = [_peer(e, places) for e in collection.of("Peer").values() if e.sound]
-    builder = _Volumes(collection, root.fields, places)
+    builder = _Volumes(collection, root.fields, places, features)
     volumes = [builder.build(e) for e in collection.of("Volume").values() if e.sound]
     fields = root.fields
     _remember(fields, "cluster", places)
@@ -95,8 +96,11 @@ def _peer(entry: Entry, places: Places) -> PeerSpec:
 class _Volumes:
     """Builds volumes over the defaults of one cluster."""
 
-    def __init__(self, collection: Collection, root: Fields, places: Places) -> None:
+    def __init__(
+        self, collection: Collection, root: Fields, places: Places, features: tuple[FeatureKey, ...]
+    ) -> None:
         self._places = places
+        self._features = features
         self._profiles = Profiles(collection, places)
         self._profiles.check_all()
         defaults = root.section("defaults")
@@ -144,7 +148,8 @@ class _Volumes:
             effective |= self._profiles.merge(fields.texts("profiles"))
         else:
             effective |= self._profiles.copy(self._default_profiles, fields.place())
-        effective |= read_options(fields, "volume", self._places)
+        own = read_options(fields, "volume", self._places)
+        effective |= own | read_features(fields, self._features, own, self._places)
         for key, written in effective.items():
             if written.place is not None:
                 self._places.add(f"option/{name}/{key}", written.place)

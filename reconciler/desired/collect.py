@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from reconciler.desired.places import Place, Places
 from reconciler.desired.plain import Checked, Path, show
-from reconciler.desired.scalars import ScalarError, resolve
+from reconciler.desired.scalars import TRUES, ScalarError, resolve
 from reconciler.desired.suggest import shown
 from reconciler.desired.tree import Document, ListNode, MapNode, Node, ScalarNode
 
@@ -52,6 +52,13 @@ class Fields:
         except ScalarError:
             return default
         return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+    def truth(self, key: str) -> bool:
+        """Return whether `key` holds true; false if it is absent."""
+        node = self.node.get(key)
+        if not isinstance(node, ScalarNode) or not node.plain or not self.checked.sound(node):
+            return False
+        return node.text in TRUES
 
     def section(self, key: str) -> Fields | None:
         """Return the mapping under `key`, or None."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from reconciler.desired import rules, schema, source
 from reconciler.desired.build import build
 from reconciler.desired.collect import Collection, collect
+from reconciler.desired.feature_key import FeatureKey
 from reconciler.desired.places import Places
 from reconciler.desired.source import MAX_FINDINGS, Budget
 from reconciler.desired.tree import Document
@@ -19,24 +20,27 @@ from reconciler.model.cluster import ClusterSpec, Desired, VolumeSpec
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
-def load(files: Sequence[tuple[str, bytes]]) -> Desired:
+def load(files: Sequence[tuple[str, bytes]], features: Iterable[FeatureKey] = ()) -> Desired:
     """Return the desired state that the files declare together.
 
     Args:
         files: name and content; names are used in messages and for order, nothing is read.
+        features: those whose keys a volume may have; without them the core alone.
 
     Raises:
         DesiredStateError: with every error and warning found, sorted by position. No other exception, for
             any input; time and memory are bounded by the limits of `source`.
     """
-    files = sorted(files)
+    files, features = sorted(files), tuple(features)
     places = Places()
     documents, complete = _read(files, places)
-    checked = [(document, schema.check(document)) for document in documents]
+    checked = [(document, schema.check(document, features)) for document in documents]
     for _, result in checked:
         places.findings += result.findings
     collection = collect(checked, places, complete=complete)
-    spec = _spec(collection, places, [name for name, _ in files])
+    spec = _spec(collection, places, features)
+    if spec is None and collection.complete:
+        places.findings.append(_no_cluster([name for name, _ in files]))
     findings = _sorted(places.findings)
     if spec is None or any(finding.severity is Severity.ERROR for finding in findings):
         raise DesiredStateError(_capped(findings))
@@ -66,19 +70,19 @@ def _read(files: Sequence[tuple[str, bytes]], places: Places) -> tuple[list[Docu
     return documents, complete
 
 
-def _spec(collection: Collection, places: Places, names: Sequence[str]) -> ClusterSpec | None:
-    root = collection.root
-    if root is None:
-        if collection.complete:
-            summary = "no document of kind Cluster"
-            if names:
-                places.findings.append(_at_top(names[0], summary, "one file must declare the cluster itself"))
-            else:
-                places.findings.append(Diagnostic(severity=Severity.ERROR, summary="no files to read"))
+def _spec(collection: Collection, places: Places, features: tuple[FeatureKey, ...]) -> ClusterSpec | None:
+    """Return the spec, or None if there is no Cluster."""
+    if collection.root is None:
         return None
-    built = build(collection, root, places)
-    rules.check(built, collection, places)
+    built = build(collection, collection.root, places, features)
+    rules.check(built, collection, places, features)
     return built.spec
+
+
+def _no_cluster(names: Sequence[str]) -> Diagnostic:
+    if not names:
+        return Diagnostic(severity=Severity.ERROR, summary="no files to read")
+    return _at_top(names[0], "no document of kind Cluster", "one file must declare the cluster itself")
 
 
 def _at_top(file: str, summary: str, hint: str) -> Diagnostic:
@@ -142,6 +146,7 @@ def _canonical_volume(volume: VolumeSpec) -> Json:
         else None,
         "bricks": [[b.peer, b.path, b.mount, b.fs_uuid, b.brick_id, b.port] for b in volume.bricks],
         "options": {option.name: option.value for option in volume.options},
+        "features": {option.name: option.feature for option in volume.options if option.feature},
         "id": volume.volume_id,
         "deletionPolicy": volume.deletion_policy.value,
         "data": volume.data,

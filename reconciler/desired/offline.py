@@ -97,6 +97,7 @@ def _record(
         state=volume.state,
         bricks=bricks,
         options=tuple((option.name, option.value) for option in volume.options),
+        feature_options=tuple((option.name, option.feature) for option in volume.options if option.feature),
         deletion_policy=volume.deletion_policy,
         restart=volume.restart,
         next_client=1 + max(int(match[1]) for text in brick_ids if (match := _ORDINAL.search(text))),

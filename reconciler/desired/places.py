@@ -15,6 +15,10 @@ class Place:
     span: SourceSpan
     path: str
 
+    def error(self, summary: str, *, hint: str = "") -> Diagnostic:
+        """Return an error here."""
+        return Diagnostic(severity=Severity.ERROR, summary=summary, span=self.span, hint=hint, path=self.path)
+
 
 @dataclass(slots=True)
 class Places:
@@ -50,9 +54,7 @@ class Places:
 
     def error_at(self, place: Place, summary: str, *, hint: str = "") -> None:
         """Record an error at a place that is no object's, such as a second declaration."""
-        self.findings.append(
-            Diagnostic(severity=Severity.ERROR, summary=summary, span=place.span, hint=hint, path=place.path)
-        )
+        self.findings.append(place.error(summary, hint=hint))
 
     def _report(self, severity: Severity, address: str, summary: str, hint: str, code: str) -> None:
         place = self.find(address)

@@ -9,9 +9,12 @@ All of them run; each records what it finds. Two grades:
 
 from __future__ import annotations
 
-from reconciler.desired import brick_rules, peer_rules
+from collections.abc import Set as AbstractSet
+
+from reconciler.desired import brick_rules, peer_rules, published
 from reconciler.desired.build import Built
 from reconciler.desired.collect import Collection, Entry
+from reconciler.desired.feature_key import FeatureKey
 from reconciler.desired.places import Places
 from reconciler.model.cluster import VolumeSpec
 from reconciler.model.volume import DeletionPolicy, Shape, VolumeState, VolumeType
@@ -51,7 +54,7 @@ _LONGEST_DELAY_S = 60.0
 _SHORTEST_DELAY_S = 0.1
 
 
-def check(built: Built, collection: Collection, places: Places) -> None:
+def check(built: Built, collection: Collection, places: Places, features: tuple[FeatureKey, ...]) -> None:
     """Record everything the rules find in `places`."""
     peer_rules.check(built, places)
     brick_rules.check(built, places)
@@ -64,7 +67,8 @@ def check(built: Built, collection: Collection, places: Places) -> None:
         _risks(volume, places)
         _credentials(volume, places)
         _unique_id(volume, seen_ids, places)
-    _unsupported(collection, places)
+        _features(volume, collection, places, features)
+    _unsupported(collection, places, published.later_keys() - {feature.name for feature in features})
 
 
 def _name(volume: VolumeSpec, places: Places) -> None:
@@ -231,13 +235,24 @@ def _unique_id(volume: VolumeSpec, seen: dict[str, VolumeSpec], places: Places) 
         )
 
 
-# ---------------------------------------------------------------------------- not in this version
+# ---------------------------------------------------------------------------- features
 
 
-def _unsupported(collection: Collection, places: Places) -> None:
+def _features(
+    volume: VolumeSpec, collection: Collection, places: Places, features: tuple[FeatureKey, ...]
+) -> None:
+    fields = collection.of("Volume")[volume.name].fields
+    for feature in features:
+        section = fields.section(feature.name)
+        if section is not None:
+            for rule in feature.rules:
+                places.findings += rule(volume, section)
+
+
+def _unsupported(collection: Collection, places: Places, later: AbstractSet[str]) -> None:
     """Refuse what this version would have to ignore. What is switched off is harmless."""
     for entry in collection.of("Volume").values():
-        for key in ("quota", "bitrot"):
+        for key in sorted(later):
             section = entry.fields.section(key)
             if section is not None and section.text("enabled") not in {"false", "False", "FALSE"}:
                 _refuse(entry, key, f"{key} is not supported by this version", places)

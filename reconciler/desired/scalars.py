@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_TRUES = frozenset({"true", "True", "TRUE"})
+TRUES = frozenset({"true", "True", "TRUE"})
 _FALSES = frozenset({"false", "False", "FALSE"})
 _DECIMAL = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
@@ -45,8 +45,8 @@ def resolve(text: str) -> Value:
     """
     if text in _NULLS:
         return None
-    if text in _TRUES or text in _FALSES:
-        return text in _TRUES
+    if text in TRUES or text in _FALSES:
+        return text in TRUES
     if text[0] not in "+-.0123456789":
         return text
     if _NOT_FINITE.fullmatch(text):
@@ -77,6 +77,20 @@ def _number(text: str) -> int | float:
     if not -_MAX_INT - 1 <= number <= _MAX_INT:
         raise ScalarError(f"number {shown} does not fit 64 bits", "quote it if it is text")
     return number
+
+
+_SIZE = re.compile(r"([0-9]+)(?:\.([0-9]+))?([KMGTPE]?)(i?)B")
+
+
+def size_bytes(text: str) -> int:
+    """Return the whole bytes of a size such as ``64MiB`` or ``2TB`` (the schema guarantees its form)."""
+    match = _SIZE.fullmatch(text)
+    assert match is not None, text
+    whole, fraction, prefix, binary = match.groups(default="")
+    base, power = (1024 if binary else 1000), " KMGTPE".index(prefix or " ")
+    unit: int = base**power
+    tens: int = 10 ** len(fraction)
+    return int(whole + fraction) * unit // tens
 
 
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")

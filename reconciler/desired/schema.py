@@ -1,27 +1,27 @@
 """Document x JSON Schema -> findings, each with position, path and remedy.
 
-The published schema (``schemas/cluster.v1.schema.json``, packaged beside this module) says which keys there
-are and what their values look like. What needs two objects or arithmetic is in `rules`.
+The schema (`published`) says which keys there are and what their values look like. What needs two objects
+or arithmetic is in `rules`.
 
 The messages are ours: the schema's non-standard keyword ``x-must`` completes the sentence "KEY must …".
 
-Architecture invariant: the only importer of `jsonschema`; reads no file but its own packaged schema.
+Architecture invariant: the only importer of `jsonschema`; reads no file.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from itertools import islice
 from typing import Any, Protocol
 
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
+from reconciler.desired import published
+from reconciler.desired.feature_key import FeatureKey
 from reconciler.desired.plain import Checked, Path, Plain, convert, node_at, show, subject
 from reconciler.desired.source import MAX_FINDINGS
 from reconciler.desired.suggest import did_you_mean, quoted
@@ -66,15 +66,15 @@ _TYPE_WORDS = {
 }
 
 
-def check(document: Document) -> Checked:
-    """Return everything the schema finds wrong with a document. Never raises."""
+def check(document: Document, features: tuple[FeatureKey, ...]) -> Checked:
+    """Return everything the schema with these features finds wrong with a document. Never raises."""
     checked = Checked()
     plain = convert(document, checked)
     checked.kind = _kind(document, checked)
     if not checked.kind:
         checked.broken.add(id(document.root))
         return checked
-    errors = _validator(checked.kind).iter_errors(plain)
+    errors = _validator(checked.kind, features).iter_errors(plain)
     for problem in islice(_problems(errors), MAX_FINDINGS):
         if not _already_reported(document, problem.path, checked):
             checked.findings += _explain(document, problem, checked)
@@ -134,14 +134,6 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\$$", r"\\Z", pattern).replace("$)", r"\Z)"))
 
 
-@functools.cache
-def schema() -> Mapping[str, Any]:
-    """Return the published schema."""
-    text = resources.files("reconciler.desired").joinpath("cluster.v1.schema.json").read_text("utf-8")
-    loaded: Mapping[str, Any] = json.loads(text)
-    return loaded
-
-
 class _Validator(Protocol):
     """The one method we use of a jsonschema validator; `extend` is not typed."""
 
@@ -150,13 +142,13 @@ class _Validator(Protocol):
         ...
 
 
-@functools.cache
-def _validator(kind: str) -> _Validator:
+@functools.lru_cache(maxsize=16)  # features are told apart by identity: a run has one set of them
+def _validator(kind: str, features: tuple[FeatureKey, ...]) -> _Validator:
     types = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
     strict: Callable[[Mapping[str, Any]], _Validator] = extend(  # type: ignore[no-untyped-call]  # not typed there
         Draft202012Validator, validators={"pattern": _pattern}, type_checker=types
     )
-    whole = schema()
+    whole = published.schema(features)
     return strict({"$id": whole["$id"], "$ref": f"#/$defs/{KINDS[kind]}", "$defs": whole["$defs"]})
 
 

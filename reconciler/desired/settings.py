@@ -1,4 +1,7 @@
-"""Which options a volume has in the end: defaults < profiles in order < its own. Each knows its origin."""
+"""Which options a volume has in the end: defaults < profiles in order < its own. Each knows its origin.
+
+A volume's own are those under ``options`` and those that its features' keys stand for; never both of one.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 
 from reconciler.desired.characters import holds_control
 from reconciler.desired.collect import Collection, Entry, Fields
+from reconciler.desired.feature_key import FeatureKey
 from reconciler.desired.groups import GROUPS_10_3, PREFIX
 from reconciler.desired.places import Place, Places
 from reconciler.desired.plain import show
@@ -42,6 +46,35 @@ def read_options(fields: Fields, origin: str, places: Places) -> Effective:
             place = Place(section.document.span(node), show((*section.path, name)))
             _check_value(name, node.text, place, places)
             found[name] = Written(OptionSetting(name=name, value=node.text, origin=origin), place)
+    return found
+
+
+def read_features(
+    fields: Fields, features: Sequence[FeatureKey], own: Effective, places: Places
+) -> Effective:
+    """Return the options that the features' keys in the mapping `fields` stand for.
+
+    An option of a feature whose key is there may not be among the volume's `own` too: two places would say
+    what it is.
+    """
+    found: Effective = {}
+    for feature in features:
+        section = fields.section(feature.name)
+        if section is None:
+            continue
+        place = section.place()
+        for name in sorted(own.keys() & set(feature.options)):
+            at = own[name].place
+            assert at is not None
+            hint = f"say it under {feature.name}, or remove that key (at {place.span})"
+            places.error_at(at, f"option {name} is what the key {feature.name} decides", hint=hint)
+        for name, value in feature.read(section).items():
+            assert name in feature.options, f"feature {feature.name} sets {name} without owning it"
+            _check_value(name, value, place, places)
+            setting = OptionSetting(
+                name=name, value=value, origin=f"feature {feature.name}", feature=feature.name
+            )
+            found[name] = Written(setting, place)
     return found
 
 

@@ -6,7 +6,7 @@ looks only inside pairs already matched: left to match by itself it would call a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from deepdiff import DeepDiff
 
@@ -22,7 +22,7 @@ from reconciler.diff.change import (
     VolumeChanged,
     VolumeRemoved,
 )
-from reconciler.model.cluster import ClusterSpec, VolumeSpec
+from reconciler.model.cluster import ClusterSpec, OptionSetting, VolumeSpec
 from reconciler.model.configured import ConfiguredCluster, Settings, VolumeRecord
 from reconciler.model.fields import Json
 from reconciler.model.volume import VolumeState
@@ -46,6 +46,22 @@ def declared_settings(spec: ClusterSpec) -> Settings:
         unprotect_delay_s=spec.unprotect_delay_s,
         failure_domain=spec.failure_domain,
     )
+
+
+def settled_options(spec: VolumeSpec, record: VolumeRecord) -> tuple[OptionSetting, ...]:
+    """Return the options that a volume has once it is as declared, sorted by name.
+
+    These are the declared ones, and those of features whose keys are not declared (any more): such a feature
+    is left alone. Forgetting a line must not switch off what gives users' files their meaning.
+    """
+    declared, active = {o.name for o in spec.options}, {o.feature for o in spec.options}
+    values = dict(record.options)
+    kept = [
+        OptionSetting(name=name, value=values[name], origin=f"feature {feature}", feature=feature)
+        for name, feature in record.feature_options
+        if feature not in active and name not in declared
+    ]
+    return tuple(sorted((*spec.options, *kept), key=lambda option: option.name))
 
 
 def _peers(spec: ClusterSpec, configured: ConfiguredCluster) -> Iterator[Difference]:
@@ -96,28 +112,35 @@ def _layout(spec: VolumeSpec, record: VolumeRecord) -> str:
     return ", ".join(words)
 
 
-def _plain(spec_or_record: VolumeSpec | VolumeRecord) -> dict[str, Json]:
+def _plain(
+    spec_or_record: VolumeSpec | VolumeRecord,
+    options: Iterable[tuple[str, str]],
+    feature_options: Iterable[tuple[str, str]],
+) -> dict[str, Json]:
     """Return the settings both forms have, as plain values."""
-    options: dict[str, Json]
-    if isinstance(spec_or_record, VolumeSpec):
-        options = {o.name: o.value for o in spec_or_record.options}
-    else:
-        options = dict(spec_or_record.options)
     restart = spec_or_record.restart
+    features: dict[str, list[str]] = {}
+    for option, feature in feature_options:
+        features.setdefault(feature, []).append(option)
     return {
         "state": spec_or_record.state.value,
         "deletionPolicy": spec_or_record.deletion_policy.value,
         "restart": f"{restart.policy.value} {restart.delay_s:g}s",
-        "options": options,
+        "options": dict(options),
+        "features": {feature: ", ".join(names) for feature, names in features.items()},
     }
 
 
 def _fields(spec: VolumeSpec, record: VolumeRecord) -> Iterator[FieldChange]:
-    before, after = _plain(record), _plain(spec)
+    settled = settled_options(spec, record)
+    before = _plain(record, record.options, record.feature_options)
+    after = _plain(
+        spec, ((o.name, o.value) for o in settled), ((o.name, o.feature) for o in settled if o.feature)
+    )
     if before == after:
         return
     found = DeepDiff(before, after, view="tree", threshold_to_diff_deeper=0)
-    origins = {o.name: o.origin for o in spec.options}
+    origins = {o.name: o.origin for o in settled}
     items = [item for kind in ("values_changed", "dictionary_item_added", "dictionary_item_removed")
              for item in found.get(kind, ())]  # fmt: skip
     paths = sorted(tuple(str(part) for part in item.path(output_format="list")) for item in items)

@@ -49,11 +49,17 @@ class BrickSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionSetting:
-    """One effective option of a volume. `origin` is ``volume``, ``profile NAME`` or ``defaults``."""
+    """One effective option of a volume.
+
+    Attributes:
+        origin: ``volume``, ``profile NAME``, ``defaults`` or ``feature NAME``.
+        feature: the feature whose key set it, or empty.
+    """
 
     name: str
     value: str
     origin: str
+    feature: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,9 @@ class VolumeRecord:
         next_client: number of the next brick id to hand out.
         bricks: in subvolume order.
         options: name and value as declared, sorted by name.
+        feature_options: which of `options` a feature's key set: option and feature, sorted by option. They
+            stay when the key is no longer declared (a feature is switched off, never forgotten), and a node
+            without the feature renders nothing of the volume.
         pinned: defaults fixed when the volume was created, so that a newer tool with other defaults
             changes nothing; `options` win over them.
         volgen: version of the graph rules the volume is rendered with; changes only by a plan.
@@ -82,6 +85,7 @@ class VolumeRecord:
     state: VolumeState
     bricks: tuple[BrickRecord, ...]
     options: tuple[tuple[str, str], ...] = ()
+    feature_options: tuple[tuple[str, str], ...] = ()
     pinned: tuple[tuple[str, str], ...] = ()
     deletion_policy: DeletionPolicy = DeletionPolicy.PROTECT
     policy_since: int = 0

@@ -32,6 +32,7 @@ from reconciler.plan.repairs import Repair, find_repairs
 from reconciler.plan.sequence import Work, sequence
 from reconciler.plan.step import Blocker, Plan, PlannedChange
 from reconciler.volgen.brick import brick_graph, needs_brick_restart
+from reconciler.volgen.slots import Slots
 
 EXPIRES_AFTER_S = 24 * 3600
 
@@ -47,12 +48,19 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What a plan is made from. `joined` binds peer names to nodes; `allow` holds ``CODE=ADDRESS``."""
+    """What a plan is made from.
+
+    Attributes:
+        joined: peer names bound to nodes.
+        slots: what features add to graphs.
+        allow: risks accepted on the command line, as ``CODE=ADDRESS``.
+    """
 
     desired: Desired
     configured: ConfiguredCluster
     observed: ObservedCluster
     joined: Mapping[PeerName, NodeId]
+    slots: Slots
     allow: tuple[str, ...] = ()
 
 
@@ -174,7 +182,7 @@ class _Planner:
         spec, record = found.spec, found.record
         after = with_settings(record, spec, self._stamp.now)
         self._blockers += refusals.option_blockers(spec)
-        if record.state is after.state is VolumeState.STARTED and _restarts(record, after):
+        if record.state is after.state is VolumeState.STARTED and _restarts(record, after, self._given.slots):
             self._blockers.append(
                 Blocker(
                     address=record.address,
@@ -240,12 +248,13 @@ class _Planner:
         return tuple(said)
 
 
-def _restarts(before: VolumeRecord, after: VolumeRecord) -> bool:
+def _restarts(before: VolumeRecord, after: VolumeRecord, slots: Slots) -> bool:
     """Return true if a brick's graph changes its xlators, which only a restart can bring about."""
     nobody = Secret(username="-", password="-")  # noqa: S106  credentials do not change a graph's shape
     return any(
         needs_brick_restart(
-            brick_graph(before, brick, secret=nobody), brick_graph(after, brick, secret=nobody)
+            brick_graph(before, brick, slots=slots, secret=nobody),
+            brick_graph(after, brick, slots=slots, secret=nobody),
         )
         for brick in before.bricks
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from reconciler.diff.compare import settled_options
 from reconciler.model.cluster import BrickSpec, ClusterSpec, VolumeSpec
 from reconciler.model.configured import BrickRecord, ConfiguredCluster, PeerRecord, VolumeRecord
 from reconciler.model.ids import (
@@ -107,11 +108,13 @@ def new_volume(
 def with_settings(record: VolumeRecord, spec: VolumeSpec, now: int) -> VolumeRecord:
     """Return the record with the declared settings, one generation on."""
     same = record.deletion_policy is spec.deletion_policy
+    options = settled_options(spec, record)
     return replace(
         record,
         generation=record.generation + 1,
         state=spec.state,
-        options=tuple((o.name, o.value) for o in spec.options),
+        options=tuple((o.name, o.value) for o in options),
+        feature_options=tuple((o.name, o.feature) for o in options if o.feature),
         deletion_policy=spec.deletion_policy,
         policy_since=record.policy_since if same else now,
         restart=spec.restart,

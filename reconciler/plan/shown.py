@@ -104,12 +104,12 @@ def repair_changes(repair: Repair) -> Iterator[PlannedChange]:
 
 
 def _setting(record: VolumeRecord, change: FieldChange) -> PlannedChange:
-    name = change.path.partition("/")[2] or change.path
-    kind = "option" if change.path.startswith("options/") else "setting"
+    group, _, name = change.path.rpartition("/")
+    kind = {"options": "option", "features": "feature"}.get(group, "setting")
     action = Action.CHANGE
-    if kind == "option" and change.before is None:
+    if kind != "setting" and change.before is None:
         action = Action.ADD
-    elif kind == "option" and change.after is None:
+    elif kind != "setting" and change.after is None:
         action = Action.REMOVE
     return PlannedChange(
         address=Address(f"{kind}/{record.name}/{name}"),

@@ -21,6 +21,7 @@ from reconciler.volgen.settings import IO_STATS, VolumeSettings
 
 if TYPE_CHECKING:
     from reconciler.model.configured import BrickRecord, Secret, VolumeRecord
+    from reconciler.volgen.slots import Slots
 
 SHARED_STORAGE = "gluster_shared_storage"  #: the volume that only trusted clients may mount
 
@@ -29,6 +30,7 @@ def brick_graph(
     volume: VolumeRecord,
     brick: BrickRecord,
     *,
+    slots: Slots,
     secret: Secret,
     shared_brick_count: int = 1,
     bind_address: str = "",
@@ -38,6 +40,7 @@ def brick_graph(
     Args:
         volume: the volume the brick belongs to.
         brick: one of its bricks.
+        slots: what features add to it.
         secret: credentials that give trusted clients access.
         shared_brick_count: bricks of this volume on the same filesystem of the same node, this one
             included; 0 in a graph that describes another node's brick. A wrong number makes `df` wrong.
@@ -48,13 +51,15 @@ def brick_graph(
     """
     settings = VolumeSettings(volume.effective_options())
     _refuse_contradictions(settings)
+    slots.refuse_missing(volume, settings)
     site = _Site(volume, brick, settings, secret, shared_brick_count, bind_address)
     extras = _user_xlators(settings)
     draft = Draft(volume.name)
     for layer in reversed(_STACK):
         if layer.wanted(site):
             name = brick.path if layer.type == IO_STATS else ""
-            draft.stack(layer.type, layer.options(site), name=name)
+            options = slots.brick_options(layer.type, settings, layer.options(site))
+            draft.stack(layer.type, options, name=name)
         for xlator_type in settings.debug_types(layer.position):
             if not draft.holds(draft.name_of(xlator_type)):
                 draft.stack(xlator_type)
@@ -219,6 +224,10 @@ _STACK = (
     _Layer("features/arbiter", wanted=_is_arbiter),
     _Layer("storage/posix", _posix),
 )
+
+
+#: Types of the xlators that every brick has: features may set options on them.
+FIXED_PLACES = frozenset(layer.type for layer in _STACK if layer.wanted is _always)
 
 
 def _refuse_contradictions(settings: VolumeSettings) -> None:

@@ -6,6 +6,7 @@ client_graph_set_perf_options, gfproxy_server_graph_builder.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -15,36 +16,59 @@ from reconciler.volgen.option_table import Rule
 from reconciler.volgen.settings import IO_STATS, VolumeSettings, boolean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.model.configured import Secret, VolumeRecord
+    from reconciler.volgen.slots import Slots
 
 _SMALLEST_REQUEST = 4096  #: bytes; readdir-ahead accepts no less
 
 
-def client_graph(volume: VolumeRecord, *, secret: Secret | None = None) -> Graph:
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """An xlator that a volume may have: by its switch, or by a feature that fills the place."""
+
+    type: str
+    switch: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+# Above the cluster xlators and below the caches, bottom first.
+_LAYERS = (
+    _Layer("features/cloudsync", "features.cloudsync"),
+    _Layer("features/shard"),
+    _Layer("features/utime", "features.ctime"),
+    _Layer("features/cdc", "network.compression", {"mode": "client"}),
+)
+#: Types of the xlators that are there only if a feature says so.
+OPEN_PLACES = frozenset(layer.type for layer in _LAYERS if not layer.switch)
+
+
+def client_graph(volume: VolumeRecord, *, slots: Slots, secret: Secret | None = None) -> Graph:
     """Return the graph of a mount; with `secret` that of a trusted one.
 
     Raises:
         VolfileError: options contradict each other or make no graph.
     """
-    return _draft(volume, secret, _Role.MOUNT).graph()
+    return _draft(volume, secret, _Role.MOUNT, slots).graph()
 
 
-def gfproxy_client_graph(volume: VolumeRecord, *, secret: Secret) -> Graph:
+def gfproxy_client_graph(volume: VolumeRecord, *, slots: Slots, secret: Secret) -> Graph:
     """Return the graph of a mount that talks to a gfproxy daemon instead of bricks.
 
     Raises:
         VolfileError: options contradict each other or make no graph.
     """
-    return _draft(volume, secret, _Role.THIN).graph()
+    return _draft(volume, secret, _Role.THIN, slots).graph()
 
 
-def gfproxyd_graph(volume: VolumeRecord, *, secret: Secret) -> Graph:
+def gfproxyd_graph(volume: VolumeRecord, *, slots: Slots, secret: Secret) -> Graph:
     """Return the graph of a gfproxy daemon: a client stack with a server on top.
 
     Raises:
         VolfileError: options contradict each other or make no graph.
     """
-    draft = _draft(volume, secret, _Role.PROXY)
+    draft = _draft(volume, secret, _Role.PROXY, slots)
     export = f"gfproxyd-{volume.name}"
     draft.stack(
         "protocol/server",
@@ -67,15 +91,16 @@ class _Role(Enum):
     PROXY = "proxy"  #: the daemon side of gfproxy
 
 
-def _draft(volume: VolumeRecord, secret: Secret | None, role: _Role) -> Draft:
+def _draft(volume: VolumeRecord, secret: Secret | None, role: _Role, slots: Slots) -> Draft:
     declared = VolumeSettings(volume.effective_options())
+    slots.refuse_missing(volume, declared)
     draft = Draft(volume.name)
     if role is _Role.THIN:
         name = f"{volume.name}-gfproxy-client"
         add_client(draft, name, ("", f"gfproxyd-{volume.name}"), declared, secret)
     else:
         add_distribute(draft, volume, declared, add_subvolumes(draft, volume, declared, secret))
-    _add_features(draft, declared, role)
+    _add_features(draft, declared, role, slots)
     _add_performance(draft, declared, role)
     _add_snapshots(draft, declared, secret)
     for xlator_type in declared.debug_types("client"):
@@ -90,15 +115,11 @@ def _draft(volume: VolumeRecord, secret: Secret | None, role: _Role) -> Draft:
     return draft
 
 
-def _add_features(draft: Draft, settings: VolumeSettings, role: _Role) -> None:
-    if settings.is_on("features.cloudsync"):
-        draft.stack("features/cloudsync")
-    if settings.is_on("features.shard"):
-        draft.stack("features/shard")
-    if settings.is_on("features.ctime"):
-        draft.stack("features/utime")
-    if settings.is_on("network.compression"):
-        draft.stack("features/cdc", {"mode": "client"})
+def _add_features(draft: Draft, settings: VolumeSettings, role: _Role, slots: Slots) -> None:
+    for layer in _LAYERS:
+        there = settings.is_on(layer.switch) if layer.switch else slots.client_has(layer.type, settings)
+        if there:
+            draft.stack(layer.type, layer.options)
     if role is _Role.THIN:
         draft.stack("features/quiesce")  # holds requests while the proxy fails over
 

@@ -5,7 +5,8 @@ set the same key the later one wins, and client performance xlators are stacked 
 
 A row holds ``name`` (as users write it), ``xlator`` (type), ``key`` (the xlator's own name for it),
 ``default`` (written even when nobody set the option), ``rule`` (see `Rule`) and, for checking,
-``kind`` with ``low``, ``high`` and ``choices``. A name can have several rows.
+``kind`` with ``low``, ``high`` and ``choices``. ``slot`` names the slot (`slots`) without which a switch that
+is on makes a wrong graph. A name can have several rows.
 
 Source: names, renames and defaults are those glusterd 10.3 accepts (xlators/mgmt/glusterd/src/
 glusterd-volume-set.c); kinds and ranges are those of the option structures in the 10.3 xlator libraries.
@@ -47,6 +48,7 @@ class OptionRow:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    slot: str = ""
 
 
 @cache

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
     from reconciler.model.configured import BrickRecord, Secret, VolumeRecord
     from reconciler.volgen.graph import Graph
+    from reconciler.volgen.slots import Slots
 
 
-def all_graphs(volume: VolumeRecord, *, secret: Secret, host: str) -> Mapping[str, Graph]:
+def all_graphs(volume: VolumeRecord, *, slots: Slots, secret: Secret, host: str) -> Mapping[str, Graph]:
     """Return every graph of the volume by file name, as seen from one node.
 
     Args:
         volume: the volume.
+        slots: what features add.
         secret: its credentials.
         host: the node: the host its bricks are declared under, or its node id.
 
@@ -35,15 +37,19 @@ def all_graphs(volume: VolumeRecord, *, secret: Secret, host: str) -> Mapping[st
     name = volume.name
     graphs = {
         brick_file_name(volume, brick): brick_graph(
-            volume, brick, secret=secret, shared_brick_count=shared_brick_count(volume, brick, host=host)
+            volume,
+            brick,
+            slots=slots,
+            secret=secret,
+            shared_brick_count=shared_brick_count(volume, brick, host=host),
         )
         for brick in volume.bricks
     }
-    graphs[f"trusted-{name}.tcp-fuse.vol"] = client_graph(volume, secret=secret)
-    graphs[f"trusted-{name}.tcp-gfproxy-fuse.vol"] = gfproxy_client_graph(volume, secret=secret)
-    graphs[f"{name}.gfproxyd.vol"] = gfproxyd_graph(volume, secret=secret)
+    graphs[f"trusted-{name}.tcp-fuse.vol"] = client_graph(volume, slots=slots, secret=secret)
+    graphs[f"trusted-{name}.tcp-gfproxy-fuse.vol"] = gfproxy_client_graph(volume, slots=slots, secret=secret)
+    graphs[f"{name}.gfproxyd.vol"] = gfproxyd_graph(volume, slots=slots, secret=secret)
     if name != SHARED_STORAGE:  # nobody untrusted may mount that one
-        graphs[f"{name}.tcp-fuse.vol"] = client_graph(volume)
+        graphs[f"{name}.tcp-fuse.vol"] = client_graph(volume, slots=slots)
     if volume.shape.heals:
         graphs[f"{name}-shd.vol"] = shd_graph(volume, secret=secret)
     if len(volume.subvolumes()) > 1:

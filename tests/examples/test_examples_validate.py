@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters.desired_files import read_files
-from reconciler.desired import schema
+from reconciler.desired import published
 from reconciler.desired.load import load
 from reconciler.desired.offline import offline_records
 from reconciler.model.volume import RestartPolicy
+from reconciler.shipped import shipped_features
 
 EXAMPLES = sorted(Path("examples/clusters").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_loads_without_a_warning(path: Path) -> None:
-    desired = load(read_files([str(path)]))
+    desired = load(read_files([str(path)]), shipped_features())
     assert desired.warnings == ()
     assert offline_records(desired)
 
@@ -44,7 +45,7 @@ def test_the_quickstart_has_a_volume_of_every_kind_on_a_lab_of_three() -> None:
 
 def test_the_reference_example_uses_every_supported_key() -> None:
     text = Path("examples/clusters/reference.yaml").read_text()
-    definitions = schema.schema()["$defs"]
+    definitions = published.schema(shipped_features())["$defs"]
     keys = {
         key
         for name in ("cluster", "volume", "peer", "profile", "restart")

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from reconciler.actions.volume import PUBLISH, STAGE, UNPUBLISH, volume_actions
 from reconciler.agent.memory import NodeMemory
 from reconciler.agent.portmap import Portmap
+from reconciler.agent.serving import RenderSite
 from reconciler.agent.volumes import VolumeTable
 from reconciler.model.configured import VolumeRecord
 from reconciler.model.ids import Address, StepId
@@ -18,7 +19,7 @@ from reconciler.ports.node import Call
 from reconciler.ports.volfiles import SpecReply, SpecRequest
 from reconciler.volgen.client import client_graph
 from reconciler.volgen.text import write
-from tests.volume_samples import CLUSTER, NODE, SECRET, MemoryFiles, volume
+from tests.volume_samples import CLUSTER, NODE, SECRET, SLOTS, MemoryFiles, volume
 
 NAME = "home"
 VOLUME = volume(NAME).volume_id
@@ -28,7 +29,7 @@ def _served(record: VolumeRecord | None) -> str:
     """Return what clients must get if `record` is the one that counts."""
     if record is None or record.state is not VolumeState.STARTED:
         return ""
-    return write(client_graph(record))
+    return write(client_graph(record, slots=SLOTS))
 
 
 class Serving(RuleBasedStateMachine):
@@ -53,7 +54,9 @@ class Serving(RuleBasedStateMachine):
 
     def _start(self) -> None:
         memory = NodeMemory(self.files)
-        self.table = VolumeTable((CLUSTER, NODE), memory, Portmap(lambda _: 0), changed=self._told)
+        self.table = VolumeTable(
+            CLUSTER, RenderSite(NODE, SLOTS), memory, Portmap(lambda _: 0), changed=self._told
+        )
         self.actions = volume_actions(self.table)
         self.table.load(memory.recall())
         self.fetched: str | None = None

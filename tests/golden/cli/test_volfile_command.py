@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli.root import run
+from reconciler.shipped import shipped_features
 from reconciler.volgen.text import parse
 from tests.golden.volgen.oracle_case import load_case
 
@@ -64,5 +65,26 @@ def test_a_declared_volume_gives_the_graphs_of_glusterd(path: Path, tmp_path: Pa
     source.write_text(json.dumps(_declaration(_plain(path))))  # JSON is YAML
     name = str(case.volume.name)
     assert run(["volfile", "-f", str(source), name, "--graph", "all", "--out", str(out)]) == 0
+    for file, text in case.volfiles.items():
+        assert parse((out / file).read_text()) == parse(text), file
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [("o11x000", {"shard": {"enabled": True}})],
+)
+def test_features_give_the_graphs_that_glusterd_made_of_their_options(
+    name: str, keys: dict[str, Any], tmp_path: Path
+) -> None:
+    path = CASES / f"{name}.json"
+    case, declaration = load_case(path), _declaration(_plain(path))
+    own = {option for feature in shipped_features() if feature.name in keys for option in feature.options}
+    stored = dict(case.volume.options)
+    assert own & stored.keys()
+    (volume,) = declaration["spec"]["volumes"]
+    volume |= {"options": {k: v for k, v in stored.items() if k not in own}} | keys
+    source, out = tmp_path / "c.yaml", tmp_path / "out"
+    source.write_text(json.dumps(declaration))
+    assert run(["volfile", "-f", str(source), case.volume.name, "--graph", "all", "--out", str(out)]) == 0
     for file, text in case.volfiles.items():
         assert parse((out / file).read_text()) == parse(text), file

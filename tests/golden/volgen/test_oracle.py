@@ -16,6 +16,7 @@ from reconciler.volgen.options import check_options
 from reconciler.volgen.render import all_graphs
 from reconciler.volgen.text import parse, write
 from tests.golden.volgen.oracle_case import OracleCase, load_case
+from tests.volume_samples import SLOTS
 
 HERE = Path(__file__).parent
 MORE = HERE.parents[2].parent / "shared" / "oracle" / "volfiles"
@@ -25,7 +26,7 @@ each_case = pytest.mark.parametrize("path", CASES, ids=lambda p: p.stem)
 
 
 def rendered(case: OracleCase) -> dict[str, Graph]:
-    return dict(all_graphs(case.volume, secret=case.secret, host=case.host))
+    return dict(all_graphs(case.volume, secret=case.secret, host=case.host, slots=SLOTS))
 
 
 def test_the_checked_in_cases_are_there() -> None:

@@ -12,6 +12,7 @@ from reconciler.actions.volume import PUBLISH, STAGE, UNPUBLISH, volume_actions
 from reconciler.adapters.local_files import DiskFiles
 from reconciler.agent.memory import NodeMemory
 from reconciler.agent.portmap import Portmap
+from reconciler.agent.serving import RenderSite
 from reconciler.agent.volumes import VolumeTable
 from reconciler.errors import StepError
 from reconciler.model.configured import Secret, VolumeRecord
@@ -22,7 +23,7 @@ from reconciler.ports.local import LocalFiles
 from reconciler.ports.node import Action, Call, Checked, Effect
 from reconciler.ports.staging import Serving
 from reconciler.ports.volfiles import SpecRequest
-from tests.volume_samples import CLUSTER, NODE, SECRET, MemoryFiles, volume
+from tests.volume_samples import CLUSTER, NODE, SECRET, SLOTS, MemoryFiles, volume
 
 HOME = volume()
 NEXT = volume(generation=2, options=(("network.ping-timeout", "20"),))
@@ -35,7 +36,9 @@ class Node:
     def __init__(self, files: LocalFiles, *committed: VolumeRecord) -> None:
         self.files = files
         memory = NodeMemory(files)
-        self.table = VolumeTable((CLUSTER, NODE), memory, Portmap(lambda _: 0), changed=lambda: None)
+        self.table = VolumeTable(
+            CLUSTER, RenderSite(NODE, SLOTS), memory, Portmap(lambda _: 0), changed=lambda: None
+        )
         recalled = memory.recall()
         self.table.load(recalled)
         for record in (*recalled.volumes.values(), *committed):  # after a restart the store lists them

@@ -12,7 +12,7 @@ from reconciler.agent.isolation import parse_generations
 from reconciler.agent.kept import KnownCluster, Remembered
 from reconciler.agent.memory import NodeMemory
 from reconciler.agent.portmap import Portmap
-from reconciler.agent.serving import GENERATIONS_KEY, DesiredBrick, brick_key
+from reconciler.agent.serving import GENERATIONS_KEY, DesiredBrick, RenderSite, brick_key
 from reconciler.agent.volumes import VolumeTable
 from reconciler.errors import JournalError, VolfileError
 from reconciler.model.configured import PeerRecord, VolumeRecord
@@ -21,7 +21,7 @@ from reconciler.model.volume import VolumeState
 from reconciler.ports.staging import Serving
 from reconciler.ports.volfiles import SpecReply, SpecRequest
 from reconciler.volgen.text import parse
-from tests.volume_samples import CLUSTER, NODE, SECRET, MemoryFiles, volume, volume_id
+from tests.volume_samples import CLUSTER, NODE, SECRET, SLOTS, MemoryFiles, volume, volume_id
 
 TXN = TxnId("t1")
 HOME = volume()
@@ -36,7 +36,9 @@ class Node:
         self.files = files or MemoryFiles()
         self.memory = NodeMemory(self.files)
         self.told = 0
-        self.table = VolumeTable((CLUSTER, NODE), self.memory, Portmap(lambda _: 0), changed=self.tell)
+        self.table = VolumeTable(
+            CLUSTER, RenderSite(NODE, SLOTS), self.memory, Portmap(lambda _: 0), changed=self.tell
+        )
         self.table.load(self.memory.recall())
 
     def tell(self) -> None:

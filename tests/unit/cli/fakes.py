@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from reconciler.cli.session import Progress, StopRequest
 from reconciler.errors import ReconcilerError
+from reconciler.feature import Registry
 from reconciler.model.cluster import Desired
 from reconciler.model.ids import ClusterId, PeerName, StepId, TxnId
 from reconciler.model.report import (
@@ -51,11 +52,19 @@ class FakeSession:
 
     # the composition root's part
 
-    def connect(self, options: Connection) -> FakeSession:
+    def connect(self, options: Connection, features: Registry) -> FakeSession:
         self.connection = options
         return self
 
-    def run_agent(self, config: str, *, bind: str | None, steward: bool, boot_id: str | None = None) -> int:
+    def run_agent(
+        self,
+        config: str,
+        features: Registry,
+        *,
+        bind: str | None,
+        steward: bool,
+        boot_id: str | None = None,
+    ) -> int:
         self.asked.append(("agent", config, bind, steward, boot_id))
         return 0
 

@@ -1,0 +1,12 @@
+"""What the feature sets in bricks' graphs."""
+
+from __future__ import annotations
+
+from reconciler.volgen.slots import BrickSlot
+from tests.outside.audit.spec import SWITCH
+
+FLUSH_AT_ONCE = BrickSlot(
+    xlator="features/changelog",
+    key="fsync-interval",
+    value=lambda settings: "1" if settings.is_on(SWITCH) else None,
+)

@@ -1,0 +1,116 @@
+"""Sharding from YAML to volfiles: what the key means, and what it must not say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.cli.root import run
+from reconciler.desired.load import load
+from reconciler.desired.offline import offline_records
+from reconciler.errors import DesiredStateError
+from reconciler.model.configured import VolumeRecord
+from reconciler.shipped import shipped_features
+from reconciler.volgen.render import all_graphs
+from tests.unit.desired.declarations import REP3, cluster
+from tests.volume_samples import SECRET, SLOTS
+
+
+def record(*lines: str, spec: str = "") -> VolumeRecord:
+    (found,) = offline_records(load([("c.yaml", _text(*lines, spec=spec))], shipped_features()))
+    return found
+
+
+def errors(*lines: str, spec: str = "") -> list[str]:
+    try:
+        load([("c.yaml", _text(*lines, spec=spec))], shipped_features())
+    except DesiredStateError as exc:
+        return [f"{found.span}: {found.summary} ({found.hint})" for found in exc.diagnostics]
+    return []
+
+
+def _text(*lines: str, spec: str = "") -> bytes:
+    return cluster(REP3 + "".join(line + "\n" for line in lines), spec=spec).encode()
+
+
+@given(
+    enabled=st.booleans(),
+    size=st.none() | st.tuples(st.integers(4, 4096), st.sampled_from(["Mi", "Gi"])),
+)
+def test_the_key_gives_the_volfiles_of_the_raw_options(enabled: bool, size: tuple[int, str] | None) -> None:
+    number, unit = size or (0, "Mi")
+    key = f"shard: {{enabled: {str(enabled).lower()}"
+    key += f", blockSize: {number}{unit}B}}" if size else "}"
+    raw = [f"features.shard: {'on' if enabled else 'off'}"]
+    raw += [f"features.shard-block-size: {number}{unit[0]}B"] if size else []
+    by_key, by_options = record(key), record(f"options: {{{', '.join(raw)}}}")
+    ours, theirs = (
+        all_graphs(volume, slots=SLOTS, secret=SECRET, host="10.0.0.1") for volume in (by_key, by_options)
+    )
+    assert {n: g.topology for n, g in ours.items()} == {n: g.topology for n, g in theirs.items()}
+    for name, graph in ours.items():
+        for got, wanted in zip(graph, theirs[name], strict=True):
+            # 2GiB is written in MB: the same size in other words.
+            assert _in_bytes(dict(got.options)) == _in_bytes(dict(wanted.options))
+
+
+def _in_bytes(options: dict[str, str]) -> dict[str, str | int]:
+    size = options.get("shard-block-size")
+    return (
+        {**options, "shard-block-size": int(size[:-2]) << {"M": 20, "G": 30}[size[-2]]} if size else options
+    )
+
+
+def test_a_disabled_key_switches_off_what_a_profile_switched_on() -> None:
+    on = record("profiles: [builtin/virt]")
+    assert dict(on.options)["features.shard"] == "on"
+    off = record("profiles: [builtin/virt]", "shard: {enabled: false}")
+    assert dict(off.options)["features.shard"] == "off"
+    assert off.feature_options == (("features.shard", "shard"),)
+
+
+def test_an_own_option_and_the_key_contradict_each_other_even_if_they_agree() -> None:
+    assert errors("options: {features.shard: on}", "shard: {enabled: true}") == [
+        "c.yaml:14:33: option features.shard is what the key shard decides "
+        "(say it under shard, or remove that key (at c.yaml:15:14))"
+    ]
+    assert errors("options: {features.shard-block-size: 64MB}", "shard: {enabled: true}") != []
+    assert errors("options: {features.shard-lru-limit: 100}", "shard: {enabled: true}") == []
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ("64MB", "blockSize must be a whole number of MiB, found 64MB (did you mean 64MiB?)"),
+        ("4500KiB", "blockSize must be a whole number of MiB, found 4500KiB ()"),
+        ("2MiB", "blockSize must be from 4MiB to 4TiB, found 2MiB ()"),
+        ("5TiB", "blockSize must be from 4MiB to 4TiB, found 5TiB ()"),
+        ("64", "blockSize must be a size with its unit, such as 500GiB or 2TB, found 64 ()"),
+    ],
+)
+def test_a_block_size_that_nobody_can_mean_is_pointed_at(size: str, said: str) -> None:
+    assert errors(f"shard: {{enabled: true, blockSize: {size}}}") == [f"c.yaml:14:41: {said}"]
+
+
+@pytest.mark.parametrize("size", ["4MiB", "4TiB", "64MiB", "1.5GiB"])
+def test_the_ends_of_the_range_are_inside(size: str) -> None:
+    assert errors(f"shard: {{enabled: true, blockSize: {size}}}") == []
+
+
+def test_the_commands_know_the_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_bytes(_text("shard: {enabled: true, blockSize: 128MiB}"))
+    assert run(["validate", str(file)]) == 0
+    capsys.readouterr()
+    assert run(["volfile", "-f", str(file), "home"]) == 0
+    volfile = capsys.readouterr().out
+    assert "type features/shard" in volfile
+    assert "option shard-block-size 128MB" in volfile
+    assert run(["explain", "volume.shard.blockSize"]) == 0
+    assert "4MiB to 4TiB" in capsys.readouterr().out
+    assert run(["schema"]) == 0
+    assert "shard" in json.loads(capsys.readouterr().out)["$defs"]["volumeSpec"]["properties"]
