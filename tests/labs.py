@@ -7,7 +7,8 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,14 @@ class Lab:
     def kill(self, target: str) -> None:
         """SIGKILL ``etcd``, ``agent:N`` or ``brick:VOL:N``."""
         control.kill(self.root, target)
+
+
+def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until `check` returns true; fail if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, "did not come about in time"
+        time.sleep(0.05)
 
 
 @contextlib.contextmanager

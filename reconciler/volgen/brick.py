@@ -179,7 +179,7 @@ def _posix(site: _Site) -> Mapping[str, str]:
         "fips-mode-rchecksum": "on",
         "shared-brick-count": str(site.shared_brick_count),
     }
-    if site.settings.is_on("features.quota") or site.settings.is_on("features.trash"):
+    if site.settings.is_on("features.quota"):
         options["update-link-count-parent"] = "on"
     return options
 

@@ -130,3 +130,10 @@ def byte_count(text: str) -> int | None:
     unit = 1024 ** _UNITS[found[2].lower()]
     size = int(float(found[1]) * unit) if "." in found[1] else int(found[1]) * unit
     return size if size < 1 << 63 else None
+
+
+def size_text(count: int) -> str:
+    """Return a size as `byte_count` reads it, in the largest unit that says it without a fraction."""
+    units = sorted(_UNITS.items(), key=lambda unit: -unit[1])
+    word = next(word for word, power in units if word and not count % 1024**power)
+    return f"{count // 1024 ** _UNITS[word]}{word.upper()}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,17 +16,10 @@ from reconciler.lab.layout import LabLayout
 from reconciler.lab.leftovers import traces
 from reconciler.lab.record import children, load
 from reconciler.ports.brick import RunningProcess
-from tests.labs import lab
+from tests.labs import eventually, lab
 
 pytestmark = pytest.mark.real
 SLEEPER = ("/bin/sh", "-c", "exec sleep 1000", "stand-in")
-
-
-def eventually(check: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "did not come about in time"
-        time.sleep(0.05)
 
 
 def test_a_lab_runs_all_its_parts_and_leaves_nothing() -> None:

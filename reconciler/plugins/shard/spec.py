@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from reconciler.desired.scalars import size_bytes
+from reconciler.volgen.settings import size_text
 
 if TYPE_CHECKING:
     from reconciler.desired.collect import Fields
@@ -39,8 +40,7 @@ def read(section: Fields) -> dict[str, str]:
     options = {SWITCH: "on" if section.truth("enabled") else "off"}
     size = section.text("blockSize")
     if size:
-        # GlusterFS' own MB is what everybody else calls MiB.
-        options[BLOCK_SIZE] = f"{size_bytes(size) // _MIB}MB"
+        options[BLOCK_SIZE] = size_text(size_bytes(size))
     return options
 
 

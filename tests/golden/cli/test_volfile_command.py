@@ -71,7 +71,11 @@ def test_a_declared_volume_gives_the_graphs_of_glusterd(path: Path, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("name", "keys"),
-    [("o11x000", {"shard": {"enabled": True}})],
+    [
+        ("o11x000", {"shard": {"enabled": True}}),
+        ("o11x032", {"trash": {"enabled": True}}),
+        ("o11x060", {"shard": {"enabled": False, "blockSize": "512MiB"}}),
+    ],
 )
 def test_features_give_the_graphs_that_glusterd_made_of_their_options(
     name: str, keys: dict[str, Any], tmp_path: Path

@@ -1,10 +1,10 @@
-"""YAML 1.2 core scalars and durations."""
+"""YAML 1.2 core scalars, durations and sizes."""
 
 from __future__ import annotations
 
 import pytest
 
-from reconciler.desired.scalars import ScalarError, duration_s, resolve
+from reconciler.desired.scalars import ScalarError, duration_s, resolve, size_bytes
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,21 @@ def test_ambiguous_or_unbounded_numbers_are_refused(text: str) -> None:
 )
 def test_durations(text: str, seconds: float) -> None:
     assert duration_s(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("0B", 0),
+        ("7B", 7),
+        ("64MiB", 64 << 20),
+        ("64MB", 64_000_000),
+        ("1.5GiB", 3 << 29),
+        ("1.001KB", 1001),
+        ("0.001B", 0),
+        ("2PB", 2 * 10**15),
+        ("3EiB", 3 << 60),
+    ],
+)
+def test_sizes(text: str, count: int) -> None:
+    assert size_bytes(text) == count

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.diagnostics import Severity
 from reconciler.model.volume import Shape, VolumeType
 from reconciler.volgen.option_table import rows
 from reconciler.volgen.options import check_options, creation_defaults
-from reconciler.volgen.settings import boolean, byte_count
+from reconciler.volgen.settings import boolean, byte_count, size_text
 
 
 def only_problem(name: str, value: str) -> tuple[Severity, str, str]:
@@ -144,4 +146,15 @@ def test_sizes_are_read_as_glusterfs_reads_them(text: str, size: int | None) -> 
 def test_booleans_are_read_as_glusterfs_reads_them() -> None:
     assert [boolean(t) for t in ("1", "ON", "Enable", "no", "disable", "2", "")] == [
         True, True, True, False, False, None, None,
+    ]  # fmt: skip
+
+
+@given(st.integers(0, (1 << 63) - 1))
+def test_a_size_reads_back_as_written(count: int) -> None:
+    assert byte_count(size_text(count)) == count
+
+
+def test_a_size_is_written_in_the_largest_unit_without_a_fraction() -> None:
+    assert [size_text(n) for n in (1, 1024, 64 << 20, 1 << 30, (1 << 30) + 1)] == [
+        "1B", "1KB", "64MB", "1GB", "1073741825B",
     ]  # fmt: skip
