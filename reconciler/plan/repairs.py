@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.model.cluster import ClusterSpec
 from reconciler.model.configured import BrickRecord, ConfiguredCluster, VolumeRecord
@@ -12,8 +12,7 @@ from reconciler.model.observed import BrickState, ObservedCluster
 from reconciler.model.volume import VolumeState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repair:
+class Repair(NamedTuple):
     """What is to be put right at one volume.
 
     Attributes:
@@ -44,7 +43,7 @@ def find_repairs(
         peers = sorted({b.peer for b in record.bricks})
         daemons = tuple(peer for peer in peers if _no_shd(record, peer, observed))
         if bricks or daemons:
-            found.append(Repair(volume=record, bricks=bricks, daemons=daemons))
+            found.append(Repair(record, bricks, daemons))
     return tuple(found)
 
 

@@ -14,7 +14,6 @@ from reconciler.model.codec import to_json
 from reconciler.model.configured import BrickRecord, PeerRecord, VolumeRecord
 from reconciler.model.ids import Address, PeerName, StepId, VolumeId
 from reconciler.model.volume import VolumeState
-from reconciler.plan.repairs import Repair
 from reconciler.plan.step import Args, Step, StepClass
 
 
@@ -67,7 +66,7 @@ class Work:
         new_peers, changed_settings: of the cluster itself.
         created: new volumes. changed: volumes whose settings change while their state stays.
         started, stopped: volumes whose state changes. deleted: volumes that a tombstone removes.
-        repaired: bricks and daemons that do not run as their volume says.
+        repaired: bricks that must be started (or stopped, by the volume's state), daemons by volume and peer.
     """
 
     new_peers: tuple[PeerRecord, ...] = ()
@@ -77,7 +76,7 @@ class Work:
     started: tuple[VolumeRecord, ...] = ()
     stopped: tuple[VolumeRecord, ...] = ()
     deleted: tuple[VolumeRecord, ...] = ()
-    repaired: tuple[Repair, ...] = ()
+    repaired: tuple[tuple[VolumeRecord, tuple[BrickRecord, ...], tuple[PeerName, ...]], ...] = ()
 
 
 def sequence(work: Work, peers: Mapping[PeerName, PeerRecord]) -> tuple[Step, ...]:
@@ -101,8 +100,8 @@ def sequence(work: Work, peers: Mapping[PeerName, PeerRecord]) -> tuple[Step, ..
         _stop(built, volume, peers, base)
     for volume in work.deleted:
         _stop(built, volume, peers, base)
-    for repair in work.repaired:
-        _repair(built, repair, peers)
+    for volume, bricks, daemons in work.repaired:
+        _repair(built, volume, bricks, daemons, peers)
     _commit(built, work)
     return tuple(built.steps)
 
@@ -293,11 +292,17 @@ def _stop_brick(
     )
 
 
-def _repair(built: Sequence, repair: Repair, peers: Mapping[PeerName, PeerRecord]) -> None:
-    volume = repair.volume
-    act = _start if volume.state is VolumeState.STARTED else _stop_brick
-    done = [act(built, volume, brick, peers, ()) for brick in repair.bricks]
-    for peer in repair.daemons:
+def _repair(
+    built: Sequence,
+    volume: VolumeRecord,
+    bricks: Iterable[BrickRecord],
+    daemons: Iterable[PeerName],
+    peers: Mapping[PeerName, PeerRecord],
+) -> None:
+    wanted = volume.state is VolumeState.STARTED
+    act = _start if wanted else _stop_brick
+    done = [act(built, volume, brick, peers, ()) for brick in bricks]
+    for peer in daemons:
         _start_shd(built, volume, peers[peer], done)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,3 +85,10 @@ def test_the_order_of_features_shows_nowhere(installed: list[str]) -> None:
     features = tuple(map(_feature, installed))
     assert published.text(features) == published.text(tuple(reversed(features)))
     assert [f.name for f in Registry(features)] == sorted(installed)
+
+
+@pytest.mark.parametrize("value", ["`reboot`", "two\u00a0words", "x" * 5000])
+def test_a_feature_cannot_bring_what_a_declaration_may_not_say(value: str) -> None:
+    feature = replace(_feature("shard"), read=lambda _: {OPTIONS[0]: value})
+    (found,), _ = _volume(Registry((feature,)), "shard", "{enabled: true}")
+    assert found.startswith(f"c.yaml:14:14 option {OPTIONS[0]}: ")

@@ -11,6 +11,7 @@ from reconciler.feature import Feature, Registry
 from reconciler.shipped import feature_of, shipped_features
 from reconciler.volgen.brick import brick_graph
 from reconciler.volgen.client import client_graph
+from reconciler.volgen.option_table import rows
 from reconciler.volgen.slots import BrickSlot, ClientSlot, Slots
 from tests.volume_samples import SECRET, volume
 
@@ -126,15 +127,27 @@ def test_a_feature_changes_no_brick_topology() -> None:
     assert bare != filled
 
 
-def test_a_switch_without_its_slot_is_refused_and_never_left_out() -> None:
-    on, off = (volume(options=(("features.shard", value),)) for value in ("on", "off"))
+@pytest.mark.parametrize(
+    ("switch", "place"),
+    [
+        ("features.shard", "client features/shard"),
+        ("features.trash", "brick storage/posix update-link-count-parent"),
+    ],
+)
+def test_a_switch_without_its_slot_is_refused_and_never_left_out(switch: str, place: str) -> None:
+    on, off = (volume(options=((switch, value),)) for value in ("on", "off"))
     assert client_graph(off, slots=Slots())
     for graph in (
         lambda: client_graph(on, slots=Slots()),
         lambda: brick_graph(on, on.bricks[0], slots=Slots(), secret=SECRET),
     ):
-        with pytest.raises(VolfileError, match=r"features\.shard needs a feature that fills client"):
+        with pytest.raises(VolfileError, match=f"{switch} needs a feature that fills {place}; none"):
             graph()
+
+
+def test_every_slot_of_a_shipped_feature_is_asked_for_by_a_switch() -> None:
+    filled = {slot.place for f in shipped_features() for slot in (*f.client_slots, *f.brick_slots)}
+    assert filled == {row.slot for row in rows() if row.slot}
 
 
 def test_a_volume_of_a_feature_that_is_not_here_is_refused() -> None:
