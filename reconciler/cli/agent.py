@@ -20,12 +20,17 @@ from reconciler.cli.flags import examples, flag
     help="TOML: cluster, peer, etcd endpoints, TLS files, directories.",
 )
 @flag("--bind", metavar="ADDRESS", help="Serve volfiles and bricks on this address only (labs).")
-@flag("--steward", is_flag=True, help="Also finish transactions whose apply has died.")
+@flag(
+    "--steward",
+    is_flag=True,
+    help="Also finish transactions whose apply has died (or steward = true in FILE).",
+)
 @flag("--boot-id", metavar="ID", hidden=True, help="Go by this boot id, not by the kernel's (labs).")
 def agent(config: str, bind: str | None, steward: bool, boot_id: str | None) -> int:
     """Run this node's agent in the foreground: bricks, volfiles, facts.
 
-    Ending it stops no brick.
+    Ending it stops no brick and no mount. Under systemd that takes KillMode=process: see
+    examples/agent/gluster-state-agent.service.
     """
     app = current_app()
     return app.wiring().run_agent(config, app.features(), bind=bind, steward=steward, boot_id=boot_id)

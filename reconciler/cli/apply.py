@@ -31,6 +31,7 @@ _STOPPING = b"\nStopping at the next safe point ... (again: leave at once; anoth
     epilog=examples(
         "gluster-state apply my.plan",
         "gluster-state apply -f cluster.yaml --yes",
+        "gluster-state apply -f cluster.yaml --allow GS101=volume/old",
     )
 )
 @files
@@ -51,8 +52,10 @@ def apply(
     """Make the cluster what a declaration or a saved plan says, or leave it as it was.
 
     Ctrl-C stops at the next safe point; a second one leaves at once, and a steward finishes.
-    Exits 0 done, 3 blocked, 4 stale plan, 5 failed and rolled back, 6 failed and a human is needed,
-    7 somebody else applies, 8 stopped, 12 applied but not converged.
+
+    Exits 0 done, or nothing to do; 1 not confirmed; 3 blocked; 4 the plan is stale, altered or was used;
+    5 failed and rolled back; 6 failed, and a human must decide; 7 somebody else applies; 8 stopped;
+    10 too little could be observed; 12 applied, but the cluster does not show it.
     """
     app = current_app()
     given = (*paths, *file)

@@ -17,10 +17,19 @@ _dir = click.option(
     help="The lab's directory.",
 )  # fmt: skip
 
+_TARGETS = ("etcd", "agent:N", "brick:VOL:N")
 
-@click.group()
+
+@click.group(
+    epilog=examples(
+        "gluster-state lab up",
+        'eval "$(gluster-state lab env)"',
+        "gluster-state status",
+        "gluster-state lab down",
+    )
+)
 def lab() -> None:
-    """Run a real cluster on this one machine."""
+    """Run a real cluster on this one machine: etcd, agents, and a loop-mounted disk for each. Needs root."""
 
 
 @lab.command(
@@ -44,14 +53,17 @@ def up(root: Path, nodes: int, netns: bool) -> None:
         click.echo(f'next: eval "$(gluster-state lab env{where})"')
 
 
-@lab.command()
+@lab.command(
+    short_help="End the lab and remove what it made.",
+    epilog=examples("gluster-state lab down", "gluster-state lab down --dir /run/mine"),
+)
 @_dir
 def down(root: Path) -> None:
     """End the lab and remove what it made; files of others there are named and kept."""
     control.down(root)
 
 
-@lab.command()
+@lab.command(epilog=examples("gluster-state lab status"))
 @_dir
 def status(root: Path) -> None:
     """Show which parts run."""
@@ -59,7 +71,7 @@ def status(root: Path) -> None:
         click.echo(f"{name:<12} {state}")
 
 
-@lab.command()
+@lab.command(epilog=examples('eval "$(gluster-state lab env)"'))
 @_dir
 def env(root: Path) -> None:
     """Print shell exports that point the commands at the lab."""
@@ -85,7 +97,10 @@ def execute(root: Path, command: tuple[str, ...]) -> None:
     os.execvpe(words[0], words, variables)  # noqa: S606 - running it is the purpose
 
 
-@lab.command()
+@lab.command(
+    short_help="Do to nodes what a reboot does.",
+    epilog=examples("gluster-state lab reboot", "gluster-state lab reboot 1 2"),
+)
 @click.argument("nodes", nargs=-1, type=int, metavar="[N]...")
 @_dir
 def reboot(root: Path, nodes: tuple[int, ...]) -> None:
@@ -93,12 +108,12 @@ def reboot(root: Path, nodes: tuple[int, ...]) -> None:
     faults.reboot(root, nodes)
 
 
-@lab.group("break")
+@lab.group("break", epilog=examples("gluster-state lab break disk 2", "gluster-state lab break port home:1"))
 def broken() -> None:
     """Break something, for real."""
 
 
-@broken.command("disk")
+@broken.command("disk", epilog=examples("gluster-state lab break disk 2"))
 @click.argument("node", type=int)
 @_dir
 def disk(root: Path, node: int) -> None:
@@ -107,7 +122,11 @@ def disk(root: Path, node: int) -> None:
     click.echo(f"undo: gluster-state lab reboot {node}")
 
 
-@broken.command("swap")
+@broken.command(
+    "swap",
+    short_help="Put the disks of two nodes into each other's place.",
+    epilog=examples("gluster-state lab break swap 1 2"),
+)
 @click.argument("one", type=int)
 @click.argument("other", type=int)
 @_dir
@@ -117,7 +136,7 @@ def swap(root: Path, one: int, other: int) -> None:
     click.echo(f"undo: gluster-state lab reboot {one} {other}")
 
 
-@broken.command("port")
+@broken.command("port", epilog=examples("gluster-state lab break port home:1"))
 @click.argument("brick", metavar="VOL:N")
 @_dir
 def port(root: Path, brick: str) -> None:
@@ -127,16 +146,22 @@ def port(root: Path, brick: str) -> None:
     click.echo(f"{address} is taken by process {pid}\nundo: kill {pid}")
 
 
-def _on_target(name: str, text: str) -> None:
-    """Add the command `name`, which acts on one TARGET."""
+def _on_target(name: str, text: str, *targets: str) -> None:
+    """Add the command `name`, which acts on one TARGET of those forms."""
+    words = f"{', '.join(targets[:-1])} or {targets[-1]}"
 
-    @lab.command(name, help=f"{text}: etcd, agent:N or brick:VOL:N.")
+    @lab.command(
+        name,
+        short_help=f"{text}.",
+        help=f"{text}: {words} (N: the node's number).",
+        epilog=examples(f"gluster-state lab {name} agent:2"),
+    )
     @_dir
     @click.argument("target")
     def act(root: Path, target: str) -> None:
         {"stop": control.stop, "start": control.start, "kill": control.kill}[name](root, target)
 
 
-_on_target("stop", "End a part and keep it down")
-_on_target("start", "Let a stopped part run again")
-_on_target("kill", "Send SIGKILL to a part")
+_on_target("stop", "End a part and keep it down (a brick: as its restart policy says)", *_TARGETS)
+_on_target("start", "Let a stopped part run again", *_TARGETS[:2])
+_on_target("kill", "Send SIGKILL to a part", *_TARGETS)

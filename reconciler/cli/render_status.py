@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.cli.style import Style, counted, paint, seconds, size, table
+from reconciler.cli.style import Style, counted, paint, size, table
 from reconciler.model.observed import BrickState
 from reconciler.model.report import BrickStatus, ClusterStatus, VolumeStatus
 from reconciler.model.volume import VolumeState
@@ -49,8 +49,7 @@ def _heal_words(status: ClusterStatus) -> str:
 
 
 def _header(status: ClusterStatus) -> str:
-    age = "no reports" if status.age_s is None else f"oldest report {seconds(status.age_s)} ago"
-    return f"cluster {status.name}   id {status.cluster_id}   etcd rev {status.revision}   {age}"
+    return f"cluster {status.name}   id {status.cluster_id}   etcd rev {status.revision}"
 
 
 def _nodes(status: ClusterStatus) -> list[str]:
@@ -109,7 +108,7 @@ def _transaction(status: ClusterStatus) -> list[str]:
         lines += [
             "",
             paint("Open transaction", "bold"),
-            f"  {txn.txn}   {txn.state}   {txn.done}/{txn.total} steps   by {txn.holder}",
+            f"  {txn.txn}   {txn.state}   by {txn.holder}",
         ]
         if txn.reason:
             lines.append(f"    {txn.reason}")

@@ -23,11 +23,8 @@ def listing(transactions: Sequence[TxnSummary]) -> list[str]:
     """Return one line per transaction, in the order given."""
     if not transactions:
         return ["No transactions."]
-    head = [paint(word, "bold") for word in ("transaction", "state", "started", "steps", "by", "what")]
-    rows = [
-        [txn.txn, _state(txn), instant(txn.started_at), f"{txn.done}/{txn.total}", txn.holder, txn.summary]
-        for txn in transactions
-    ]
+    head = [paint(word, "bold") for word in ("transaction", "state", "started", "by", "what")]
+    rows = [[txn.txn, _state(txn), instant(txn.started_at), txn.holder, txn.summary] for txn in transactions]
     return table([head, *rows], indent="")
 
 

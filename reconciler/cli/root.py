@@ -39,12 +39,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "apply": ("apply", "apply", "Make the cluster what the declaration says, or roll back."),
     "drift": ("drift", "drift", "Find what is not as configured."),
     "status": ("status", "status", "Show nodes, volumes, bricks and heals."),
-    "txn": ("txn", "txn", "Look at transactions."),
+    "txn": ("txn", "txn", "Look at transactions, and bring an open one to its end."),
     "volfile": ("volfile", "volfile", "Print the volfiles a declaration would produce, offline."),
     "explain": ("explain", "explain", "Explain a risk code or a field of the declaration."),
     "schema": ("schema", "schema", "Print the JSON Schema of declarations."),
     "lab": ("lab", "lab", "Run a real cluster on this one machine."),
-    "agent": ("agent", "agent", "Run the agent of this node."),
+    "agent": ("agent", "agent", "Run this node's agent: bricks, volfiles, facts."),
     "steward": ("steward", "steward", ""),
     "version": ("version", "version", "Print versions."),
 }
@@ -55,7 +55,8 @@ Start here:
   gluster-state plan -f cluster.yaml --out my.plan
   gluster-state apply my.plan
 
-Every flag has an environment variable, GLUSTER_STATE_<FLAG>. Exit codes: docs/exit-codes.md.
+Every flag but the lab's can come from the environment as GLUSTER_STATE_<FLAG>, such as
+GLUSTER_STATE_ETCD and GLUSTER_STATE_CLUSTER. Exit codes: docs/exit-codes.md.
 """
 
 

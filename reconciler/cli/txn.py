@@ -16,7 +16,12 @@ from reconciler.model.ids import TxnId
 from reconciler.model.report import Connection
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        "gluster-state txn list --cluster prod",
+        "gluster-state txn rollback t-6b0618ff-19fde1e6d6 --cluster prod",
+    )
+)
 def txn() -> None:
     """Look at transactions, and bring an open one to its end."""
 
@@ -43,15 +48,16 @@ def list_all(form: str, **link: Any) -> int:
 
 @txn.command(
     "show",
+    short_help="Show one transaction with its steps.",
     epilog=examples(
-        "gluster-state txn show t-01J9ZM0Q8K",
+        "gluster-state txn show t-6b0618ff-19fde1e6d6",
     ),
 )
 @click.argument("txn_id", metavar="ID")
 @connection
 @output("text", "json")
 def show_one(txn_id: str, form: str, **link: Any) -> int:
-    """Show one transaction with its steps."""
+    """Show one transaction: its state, its reason, and every step with its node, mark and error."""
     app = current_app()
     with contextlib.closing(app.connect(connection_of(link))) as session:
         found = session.transaction(TxnId(txn_id))
@@ -64,29 +70,37 @@ def show_one(txn_id: str, form: str, **link: Any) -> int:
 
 @txn.command(
     "resume",
+    short_help="Go on with a paused or stuck transaction.",
     epilog=examples(
-        "gluster-state txn resume t-01J9ZM0Q8K",
+        "gluster-state txn resume t-6b0618ff-19fde1e6d6",
     ),
 )
 @click.argument("txn_id", metavar="ID")
 @connection
 @output("text", "json", "ndjson")
 def resume(txn_id: str, form: str, **link: Any) -> int:
-    """Go on with a paused or stuck transaction, in the direction it had."""
+    """Go on with a paused or stuck transaction, in the direction it had.
+
+    A stuck one goes on once what its reason names has been put right. Exits as apply does.
+    """
     return _settle(txn_id, form, connection_of(link), rollback=False)
 
 
 @txn.command(
     "rollback",
+    short_help="Undo an open transaction.",
     epilog=examples(
-        "gluster-state txn rollback t-01J9ZM0Q8K",
+        "gluster-state txn rollback t-6b0618ff-19fde1e6d6",
     ),
 )
 @click.argument("txn_id", metavar="ID")
 @connection
 @output("text", "json", "ndjson")
 def roll_back(txn_id: str, form: str, **link: Any) -> int:
-    """Undo an open transaction. Refused past its point of no return."""
+    """Undo an open transaction. Refused past its point of no return (exit 3).
+
+    Exits 0 when the cluster is as it was before, 6 if an undo failed and a human must decide.
+    """
     return _settle(txn_id, form, connection_of(link), rollback=True)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.model.configured import ConfiguredCluster
 from reconciler.model.ids import Address, VolumeName
 from reconciler.model.observed import ObservedCluster
+from reconciler.plan import basis
 from reconciler.plan.drift import find_drift
 from reconciler.plan.planner import Stamp
 from reconciler.plan.step import Plan
@@ -24,10 +25,7 @@ def findings_plan(
     desired: Desired | None,
 ) -> Plan:
     """Return what is live and not as configured; no step, no change."""
-    live = [n for n in observed.nodes.values() if n.live and n.answered]
-    bricks = [b for v in configured.volumes.values() for b in v.bricks]
-    seen = sum(1 for b in bricks if observed.brick(b.uuid) is not None)
-    silent = configured.peers.keys() - {n.peer for n in live}
+    silent = configured.peers.keys() - {n.peer for n in observed.nodes.values() if n.live and n.answered}
     declared = {v.name for v in desired.spec.volumes} if desired else None
     unmanaged = sorted(configured.volumes.keys() - declared) if declared is not None else []
     return Plan(
@@ -51,5 +49,5 @@ def findings_plan(
         settings=configured.settings,
         drift=find_drift(configured, observed, ignore),
         unmanaged=tuple(Address(f"volume/{name}") for name in unmanaged),
-        checked=f"{len(live)}/{len(configured.peers)} peers, {seen}/{len(bricks)} bricks",
+        checked=basis.checked(len(configured.peers), configured, observed),
     )

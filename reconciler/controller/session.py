@@ -129,7 +129,6 @@ class ClusterSession:
         return cluster_status(
             seen.configured,
             seen.observed,
-            now=self._clock.now(),
             open_txn=summaries(open_txns[:1])[0] if open_txns else None,
             lock_holder=f"{holder.holder} ({holder.purpose})" if holder else "",
         )

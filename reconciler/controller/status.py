@@ -18,11 +18,10 @@ def cluster_status(
     configured: ConfiguredCluster,
     observed: ObservedCluster,
     *,
-    now: int,
     open_txn: TxnSummary | None,
     lock_holder: str,
 ) -> ClusterStatus:
-    """Return the status of a cluster from reports in the store; `now` is the wall-clock second."""
+    """Return the status of a cluster from reports in the store."""
     silent = tuple(
         sorted(p for p in configured.peers if not (p in observed.nodes and observed.nodes[p].live))
     )
@@ -30,7 +29,6 @@ def cluster_status(
         cluster_id=configured.cluster_id,
         name=configured.name,
         revision=configured.revision,
-        age_s=max(0, now - observed.observed_at) if observed.nodes else None,
         nodes=_nodes(configured, observed),
         volumes=tuple(_volume(configured.volumes[n], observed) for n in sorted(configured.volumes)),
         open_txn=open_txn,

@@ -11,6 +11,7 @@ from reconciler.model.ids import ClusterId, TxnId
 from reconciler.model.report import TxnStep, TxnSummary
 from reconciler.plan.step import Plan
 from reconciler.ports.store import Snapshot
+from reconciler.txn.machine import settled_backward
 from reconciler.txn.record import Head, Mark
 
 
@@ -57,8 +58,8 @@ def transaction(
                 at=record.at if record else 0,
             )
         )
-    wanted = (Mark.UNDONE, Mark.REFUSED, None) if head.phase.undoing else (Mark.DONE,)
-    done = sum(state.mark(s) in wanted for s in plan.steps)
+    undoing = head.phase.undoing
+    done = sum(settled_backward(state, s) if undoing else state.mark(s) is Mark.DONE for s in plan.steps)
     return _summary(head, tuple(steps), done)
 
 

@@ -220,7 +220,6 @@ class ClusterStatus:
     """What is known of a cluster at one revision.
 
     Attributes:
-        age_s: how old the oldest report used here is, in seconds; None if there is none.
         lock_holder: who applies at the moment; empty if nobody.
         unobserved: configured peers that said nothing.
     """
@@ -228,7 +227,6 @@ class ClusterStatus:
     cluster_id: ClusterId
     name: str
     revision: int
-    age_s: int | None
     nodes: tuple[NodeStatus, ...]
     volumes: tuple[VolumeStatus, ...]
     open_txn: TxnSummary | None = None

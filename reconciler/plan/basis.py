@@ -37,9 +37,13 @@ def observation(observed: ObservedCluster) -> str:
     return "sha256:" + hashlib.sha256(canonical(facts).encode()).hexdigest()
 
 
-def checked(spec: ClusterSpec, configured: ConfiguredCluster, observed: ObservedCluster) -> str:
-    """Say how many peers and bricks were seen."""
-    live = sum(n.live and n.answered for n in observed.nodes.values())
-    bricks = [b for v in configured.volumes.values() for b in v.bricks]
-    seen = sum(1 for b in bricks if observed.brick(b.uuid) is not None)
-    return f"{live}/{len(spec.peers)} peers, {seen}/{len(bricks)} bricks"
+def checked(declared: int, configured: ConfiguredCluster, observed: ObservedCluster) -> str:
+    """Return in words what an observation saw, as ``3/3 peers, 9/9 bricks``.
+
+    Facts that a node left behind and did not confirm now are nothing seen. `declared` is how many peers
+    there should be.
+    """
+    answered = {peer: node for peer, node in observed.nodes.items() if node.live and node.answered}
+    bricks = [b for volume in configured.volumes.values() for b in volume.bricks]
+    seen = sum(b.peer in answered and b.uuid in answered[b.peer].bricks for b in bricks)
+    return f"{len(answered)}/{declared} peers, {seen}/{len(bricks)} bricks"

@@ -124,7 +124,7 @@ class _Planner:
             required_allow=tuple(sorted(f"GS101={v.address}" for v in self._by_kind["deleted"])),
             safety=self._safety(),
             diagnostics=given.desired.warnings,
-            checked=basis.checked(spec, given.configured, given.observed),
+            checked=basis.checked(len(spec.peers), given.configured, given.observed),
         )
 
     # ------------------------------------------------------------ differences

@@ -157,7 +157,7 @@ def _do_moves(state: TxnState) -> tuple[Move, ...]:
 
 
 def _undo_moves(state: TxnState) -> tuple[Move, ...]:
-    open_steps = [s for s in state.steps if not _settled_backward(state, s)]
+    open_steps = [s for s in state.steps if not settled_backward(state, s)]
     stuck = [s for s in open_steps if state.mark(s) is Mark.UNDO_FAILED and not _may_retry(state, s)]
     if stuck and not _in_flight(state):
         return (Finish(HeadState.STUCK, _failure(state, stuck[0])),)
@@ -232,7 +232,7 @@ def _may_retry(state: TxnState, step: Step) -> bool:
     return record.retryable and record.attempt < MAX_ATTEMPTS
 
 
-def _settled_backward(state: TxnState, step: Step) -> bool:
+def settled_backward(state: TxnState, step: Step) -> bool:
     """Return true if nothing of the step is left to undo."""
     mark = state.mark(step)
     if mark in (None, Mark.REFUSED, Mark.UNDONE):

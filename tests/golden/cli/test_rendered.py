@@ -189,7 +189,6 @@ STATUS = ClusterStatus(
     cluster_id=ClusterId("7b0e0000-0000-4000-8000-000000000000"),
     name="prod",
     revision=184467,
-    age_s=4,
     nodes=(
         NodeStatus(
             peer=PeerName("gs1"),

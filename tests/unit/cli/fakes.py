@@ -107,7 +107,6 @@ class FakeSession:
             cluster_id=ClusterId("c"),
             name="prod",
             revision=1,
-            age_s=None,
             nodes=(),
             volumes=(),
             unobserved=self.unobserved,

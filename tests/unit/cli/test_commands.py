@@ -12,15 +12,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 
 from reconciler import errors
 from reconciler.cli import session as protocols
-from reconciler.cli.root import COMMANDS, run
+from reconciler.cli.root import run
 from reconciler.cli.session import StopRequest
 from reconciler.model.ids import PeerName, TxnId
 from reconciler.model.report import ApplyResult, Connection, Outcome
 from reconciler.plan.document import canonical_text, digest, document
+from tests.command_lines import commands, problems_of
 from tests.plan_samples import BLOCKED, CREATE, DRIFT, EMPTY, UNSEEN
 from tests.unit.cli.fakes import FakeSession
 
@@ -412,13 +414,22 @@ def test_a_hostile_error_text_cannot_reach_the_terminal(capsys: pytest.CaptureFi
     assert "\\x1b[2J\\u202e" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=lambda w: w[0])
-def test_every_command_has_help_with_an_example(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(words) == 0
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_has_a_summary_explained_flags_and_an_example_that_works(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*words, "--help"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("Usage: gluster-state")
-    if words[0] not in ("lab", "txn", "--help"):
-        assert "Examples:\n  " in out
+    assert out.startswith(" ".join(("Usage: gluster-state", *words)))
+    command = commands()[words]
+    if len(words) > 1:  # the others' lines are in root.COMMANDS
+        assert not command.get_short_help_str(limit=80).endswith("..."), "its line in the group is cut off"
+    for parameter in command.params:
+        assert not isinstance(parameter, click.Option) or parameter.hidden or parameter.help, parameter.name
+    shown = [line.strip() for line in (command.epilog or "").splitlines()]
+    typed = [line for line in shown if "gluster-state" in line and not line.startswith("#")]
+    assert typed
+    assert [problem for line in typed for problem in problems_of(line)] == []
 
 
 def test_display_flags_work_on_either_side_of_the_command(
