@@ -125,7 +125,16 @@ def _served(
 def _node(volume: VolumeRecord, peer: PeerName, node: ObservedNode) -> Iterator[DriftItem]:
     fact = node.volumes.get(volume.volume_id)
     started = volume.state is VolumeState.STARTED
-    if fact is None or fact.generation < volume.generation or fact.served != started:
+    if fact is not None and fact.generation > volume.generation:
+        yield DriftItem(
+            address=Address(f"volfile/{volume.name}/{peer}"),
+            kind=DriftKind.TOPOLOGY,
+            summary=f"{peer} has a newer configuration of the volume than etcd",
+            expected=f"generation {volume.generation}",
+            seen=f"generation {fact.generation}",
+            hint="etcd was restored from an older backup: docs/operations.md, etcd is lost or was restored",
+        )
+    elif fact is None or fact.generation < volume.generation or fact.served != started:
         seen = "nothing" if fact is None else f"generation {fact.generation}, served: {fact.served}"
         yield DriftItem(
             address=Address(f"volfile/{volume.name}/{peer}"),
