@@ -45,7 +45,7 @@ def _problems(words: list[str]) -> list[str]:
             break
         word = written.rstrip(';)"')
         if word.startswith("-") and word != "-":
-            if word.partition("=")[0] not in _flags(command):
+            if word.partition("=")[0] not in flags_of(command):
                 found.append(f"{' '.join((NAME, *path))} has no {word}")
         elif isinstance(command, click.Group):
             path = (*path, word)
@@ -55,6 +55,7 @@ def _problems(words: list[str]) -> list[str]:
     return found
 
 
-def _flags(command: click.Command) -> set[str]:
+def flags_of(command: click.Command) -> set[str]:
+    """Return every way to write a flag of a command."""
     options = [p for p in command.params if isinstance(p, click.Option)]
     return {"--help", "-h"} | {name for option in options for name in (*option.opts, *option.secondary_opts)}

@@ -1,7 +1,7 @@
 """The directories of this node's bricks: probing, preparing, undoing, verifying.
 
 Every refusal is decided on an open descriptor right before the effect, not only at plan time: the disk may
-have gone, another may be mounted in its place, two may be swapped (invariants 23-26 in docs/decisions).
+have gone, another may be mounted in its place, two may be swapped (docs/ARCHITECTURE.md, invariant 11).
 
 Architecture Invariant: no data is ever removed. Undo takes away stamps, directories that the step made, by
 rmdir, and what glusterfsd itself puts into an empty brick (brick_remains.py).

@@ -32,7 +32,7 @@ def find_drift(
 
 
 def _tail(address: Address) -> str:
-    """Return what ignoreDrift patterns name: ``bricks/0.1``, ``daemon/gs1/shd``, ``volfile/gs1``."""
+    """Return what ignoreDrift patterns name: ``bricks/0.1``, ``daemons/gs1``, ``volfiles/gs1``."""
     kind, _, rest = address.partition("/")
     return f"{kind}s/{rest.partition('/')[2]}"
 
