@@ -140,3 +140,10 @@ class ObservedCluster:
     revision: int
     observed_at: int
     nodes: Mapping[PeerName, ObservedNode] = field(default_factory=dict)
+
+    def brick(self, uuid: BrickUuid) -> BrickFact | None:
+        """Return what is known of a brick, or None if its node said nothing."""
+        for node in self.nodes.values():
+            if uuid in node.bricks:
+                return node.bricks[uuid]
+        return None
