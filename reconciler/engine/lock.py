@@ -102,5 +102,5 @@ def _held_by(held: LockRecord | None) -> LockHeld:
     who = f"{held.holder} ({held.purpose})" if held else "somebody who comes and goes"
     return LockHeld(
         f"the cluster is locked by {who}",
-        hint=f"A dead holder's lock is free after {LEASE_TTL_S} s; --lock-timeout waits.",
+        hint=f"A dead holder's lock is free after {LEASE_TTL_S} s. See: gluster-state status",
     )

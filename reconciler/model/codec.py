@@ -127,7 +127,7 @@ def decode(cls: type[T], text: str) -> T:
     if type(version) is not int or version != known:
         raise JournalError(
             f"stored {cls.__name__} has version {version!r}, this program knows version {known}",
-            hint="run the newest gluster-state that has worked on this cluster",
+            hint="run the newest version of this program that has worked on this cluster",
         )
     return from_json(cls, plain)
 

@@ -121,6 +121,25 @@ def test_every_flag_named_alone_exists(document: Path) -> None:
     assert named - known <= {"--force"}
 
 
+def _hints() -> Iterator[tuple[str, str]]:
+    """Yield where a hint stands and its text; what is put in at run time is ``X``."""
+    for module in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "hint":
+                parts = [n for n in ast.walk(node.value) if isinstance(n, ast.Constant | ast.FormattedValue)]
+                text = "".join(str(n.value) if isinstance(n, ast.Constant) else "X" for n in parts)
+                yield f"{module.relative_to(ROOT)}:{node.value.lineno}", text
+
+
+def test_every_hint_names_commands_and_flags_that_exist() -> None:
+    known = {flag for command in commands().values() for flag in flags_of(command)}
+    wrong = []
+    for place, text in _hints():
+        wrong += [f"{place}: {flag}" for flag in re.findall(r"(?<!\S)--[a-z-]+", text) if flag not in known]
+        wrong += [f"{place}: {problem}" for problem in problems_of(text.replace("'", " "))]
+    assert wrong == []
+
+
 @EVERY_DOCUMENT
 def test_every_make_target_named_exists(document: Path) -> None:
     targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
