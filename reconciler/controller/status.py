@@ -38,17 +38,20 @@ def cluster_status(
 
 
 def _nodes(configured: ConfiguredCluster, observed: ObservedCluster) -> tuple[NodeStatus, ...]:
+    """Return the configured peers, and nodes that joined under a name that no apply has configured yet."""
     found = []
-    for name in sorted(configured.peers):
-        peer, node = configured.peers[name], observed.nodes.get(name)
+    for name in sorted({*configured.peers, *observed.nodes}):
+        peer, node = configured.peers.get(name), observed.nodes.get(name)
         fact = node.fact if node else None
+        known = peer or node
+        assert known is not None
         found.append(
             NodeStatus(
                 peer=name,
-                node_id=peer.node_id,
-                address=peer.address,
+                node_id=known.node_id,
+                address=peer.address if peer else (fact.address if fact else ""),
                 live=bool(node and node.live),
-                zone=peer.zone,
+                zone=peer.zone if peer else "",
                 agent_version=fact.agent_version if fact else "",
                 gluster_version=fact.gluster_version if fact else "",
             )

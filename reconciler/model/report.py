@@ -108,7 +108,7 @@ class ApplyResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
-    """A configured peer and the agent that runs there. `live` is true while the agent's lease is."""
+    """A configured peer, or one that has only joined, and its agent. `live` is true while its lease is."""
 
     peer: PeerName
     node_id: NodeId
