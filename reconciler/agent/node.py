@@ -181,13 +181,14 @@ class Node:
             for volume_id, held in waiting.items()
             if held.committed is not None
         ]
+        names = {volume.record.volume_id: volume.record.name for volume in local}
         own = self.parts.table.generations()
         verdicts = decide(own, local, answers, known.settings.isolated_start)
         for verdict in verdicts:
             if self._said.get(verdict.volume_id) != verdict.reason:
                 self._said[verdict.volume_id] = verdict.reason
                 word = "starting" if verdict.start else "not starting"
-                LOG.warning("without etcd: %s volume %s: %s", word, verdict.volume_id, verdict.reason)
+                LOG.warning("without etcd: %s volume %s: %s", word, names[verdict.volume_id], verdict.reason)
         self.parts.table.release([v.volume_id for v in verdicts if v.start])
 
     def _ask(self, address: str) -> Generations | None:

@@ -165,6 +165,7 @@ class _Planner:
             *refusals.risk_blockers(spec, self._allowed, self._stamp.now),
             *refusals.option_blockers(spec),
             *refusals.new_brick_blockers(record, self._given.observed),
+            *refusals.lost_peer_blockers(record, self._spec),
         ]
         if spec.auth is not None:
             self._blockers.append(
@@ -239,7 +240,7 @@ class _Planner:
         return {r.volume_id: r for r in sorted(records, key=lambda r: r.name)}
 
     def _safety(self) -> tuple[str, ...]:
-        said = ["data      nothing is moved or removed"]
+        said = ["data      nothing is moved or removed", *refusals.skipped_peers(self._spec)]
         if self._by_kind["deleted"]:
             names = ", ".join(str(v.name) for v in self._by_kind["deleted"])
             said.append(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from reconciler.diff.change import LayoutChanged, VolumeRemoved
-from reconciler.model.cluster import Acknowledgement, ClusterSpec, VolumeSpec
+from reconciler.model.cluster import Acknowledgement, ClusterSpec, PeerState, VolumeSpec
 from reconciler.model.configured import BrickRecord, VolumeRecord
 from reconciler.model.ids import Address
 from reconciler.model.observed import ObservedCluster, PathProbe
@@ -35,6 +35,29 @@ def new_brick_blockers(volume: VolumeRecord, observed: ObservedCluster) -> Itera
                 summary=f"{brick.peer}:{brick.path} cannot become a brick: {found}",
                 hint="Nothing on a brick's path is ever overwritten. Choose another path, or clear this one.",
             )
+
+
+def lost_peer_blockers(volume: VolumeRecord, cluster: ClusterSpec) -> Iterator[Blocker]:
+    """Yield bricks of a new volume that would be on a peer of which the declaration says that it is gone."""
+    lost = {p.name for p in cluster.peers if p.state is PeerState.LOST}
+    for brick in volume.bricks:
+        if brick.peer in lost:
+            yield Blocker(
+                address=volume.brick_address(brick),
+                code="GS601",
+                summary=f"{brick.peer}:{brick.path} cannot become a brick: {brick.peer} is declared lost",
+                hint=f"Choose another peer for the brick, or remove state: lost from {brick.peer}.",
+            )
+
+
+def skipped_peers(cluster: ClusterSpec) -> Iterator[str]:
+    """Yield which peers a plan leaves out, in words."""
+    names = ", ".join(sorted(p.name for p in cluster.peers if p.state is PeerState.LOST))
+    if names:
+        yield (
+            f"skipped   {names}: declared lost, so no step runs there; an agent that returns there after "
+            "all takes over what was decided meanwhile"
+        )
 
 
 def _found(volume: VolumeRecord, brick: BrickRecord, probe: PathProbe) -> str:

@@ -8,7 +8,7 @@ bricks run and all nodes serve, so only forward makes sense.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.model.codec import to_json
 from reconciler.model.configured import BrickRecord, PeerRecord, VolumeRecord
@@ -84,9 +84,11 @@ def sequence(work: Work, peers: Mapping[PeerName, PeerRecord]) -> tuple[Step, ..
 
     Args:
         work: what to do.
-        peers: all peers as configured after the plan; every one of them serves every volume.
+        peers: all peers as configured after the plan that are not declared lost; every one of them serves
+            every volume.
     """
     built = Sequence()
+    work = _reachable(work, peers)
     base = _cluster(built, work)
     inspected = [*base, *_inspections(built, work, peers)]
     for volume in work.created:
@@ -104,6 +106,27 @@ def sequence(work: Work, peers: Mapping[PeerName, PeerRecord]) -> tuple[Step, ..
         _repair(built, volume, bricks, daemons, peers)
     _commit(built, work)
     return tuple(built.steps)
+
+
+def _reachable(work: Work, peers: Mapping[PeerName, PeerRecord]) -> Work:
+    """Return the work without bricks and daemons on lost peers: nobody is there to execute a step.
+
+    If the peer's agent returns after all, it takes over what was decided meanwhile.
+    """
+
+    def kept(volumes: Iterable[VolumeRecord]) -> tuple[VolumeRecord, ...]:
+        return tuple(replace(v, bricks=tuple(b for b in v.bricks if b.peer in peers)) for v in volumes)
+
+    return replace(
+        work,
+        started=kept(work.started),
+        stopped=kept(work.stopped),
+        deleted=kept(work.deleted),
+        repaired=tuple(
+            (volume, tuple(b for b in bricks if b.peer in peers), tuple(p for p in daemons if p in peers))
+            for volume, bricks, daemons in work.repaired
+        ),
+    )
 
 
 def _cluster(built: Sequence, work: Work) -> list[StepId]:
