@@ -37,7 +37,7 @@ def findings_plan(
         tool_version=stamp.tool_version,
         desired_digest=configured.settings.desired_digest,
         source={},
-        revision=configured.revision,
+        revision=configured.last_change,
         observed_at=observed.observed_at,
         observation="",
         unobserved=tuple(sorted(silent)),

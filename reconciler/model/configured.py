@@ -162,3 +162,8 @@ class ConfiguredCluster:
     incarnations: Mapping[VolumeName, int] = field(default_factory=dict)
     retained: tuple[Retained, ...] = ()
     mod_revisions: Mapping[Address, int] = field(default_factory=dict)
+
+    @property
+    def last_change(self) -> int:
+        """Return the store revision of the newest object; unlike `revision` it moves with changes only."""
+        return max(self.mod_revisions.values(), default=0)

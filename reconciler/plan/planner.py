@@ -106,7 +106,7 @@ class _Planner:
             tool_version=stamp.tool_version,
             desired_digest=given.desired.digest,
             source={"kind": "files", "files": list(given.desired.files)},
-            revision=given.configured.revision,
+            revision=given.configured.last_change,  # reports and questions move the store's own
             observed_at=given.observed.observed_at,
             observation=basis.observation(given.observed),
             unobserved=unobserved,

@@ -141,6 +141,7 @@ class Plan:
         volumes: the record of every volume a step works with, as it will be after the plan.
         previous: the records of those volumes that exist before it; undo goes back to these.
         settings: cluster settings after the plan.
+        revision: store revision of the newest object of the configuration it was made from.
         read_set: what must still be at these revisions when the plan is applied.
         observation: digest of the observed facts the plan relied on.
     """
