@@ -18,6 +18,7 @@ from typing import Any
 from reconciler.errors import ReconcilerError
 from reconciler.lab import control
 from reconciler.lab.layout import LabLayout
+from reconciler.lab.writer import PAUSE_S
 
 POLL_S = 0.3
 
@@ -166,10 +167,13 @@ class Tour:
         """Return the sha256 of a file as it is read back."""
         return self.must("sha256sum", str(path)).split()[0]
 
-    def writer(self, folder: Path) -> subprocess.Popen[str]:
+    def writer(self, folder: Path, pause_s: float = PAUSE_S) -> subprocess.Popen[str]:
         """Start the background writer in a mounted folder."""
         return subprocess.Popen(  # noqa: S603  our own interpreter and module
-            [*control.inside(self.root), sys.executable, "-m", "reconciler.lab.writer", str(folder)],
+            [
+                *control.inside(self.root),
+                *(sys.executable, "-m", "reconciler.lab.writer", str(folder), str(pause_s)),
+            ],
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
