@@ -177,6 +177,12 @@ class Lab:
         finally:
             self.run("umount", str(point))
 
+    def readable(self, file: Path, expected: str) -> bool:
+        """Return true if a file can be read now; what is read must have the expected sha256."""
+        done = self.run("timeout", "10", "sha256sum", str(file))
+        assert done.returncode or done.stdout.split()[0] == expected
+        return done.returncode == 0
+
     @contextlib.contextmanager
     def writing(self, *folders: Path, longest_s: float = 25) -> Iterator[None]:
         """Write, read back and verify in mounted folders during the block, without any error.

@@ -61,7 +61,7 @@ def test_after_a_reboot_of_all_nodes_peers_confirm_each_other(it: Lab) -> None:
         eventually(lambda: it.replaced(before, before), "a start of all bricks")
         said = it.log(1) + it.log(2) + it.log(3)
         assert re.search(r"without etcd: starting volume rep3: [12] peers? answered", said)
-        eventually(lambda: readable(it, old / "before", sums["rep3"]), "data through the old mount", 60)
+        eventually(lambda: it.readable(old / "before", sums["rep3"]), "data through the old mount", 60)
         for name in names:
             eventually(lambda n=name: readable_anew(it, n, sums[n]), f"a new mount of {name}", 60)
         it.tour.write(old / "after")
@@ -73,18 +73,11 @@ def test_after_a_reboot_of_all_nodes_peers_confirm_each_other(it: Lab) -> None:
     it.assert_nothing_to_do()
 
 
-def readable(it: Lab, file: Path, expected: str) -> bool:
-    """Return true if a file can be read, and is what was written."""
-    done = it.run("timeout", "10", "sha256sum", str(file))
-    assert done.returncode or done.stdout.split()[0] == expected
-    return done.returncode == 0
-
-
 def readable_anew(it: Lab, name: str, expected: str) -> bool:
     """Return true if a new mount from the third node works and shows the file ``before``."""
     try:
         with it.mounted(name, node=3, name="anew") as point:
-            return readable(it, point / "before", expected)
+            return it.readable(point / "before", expected)
     except AssertionError:
         return False
 

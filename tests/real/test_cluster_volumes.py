@@ -45,19 +45,7 @@ def placed(it: Lab, name: str, prefix: str) -> dict[str, list[list[tuple[Path, i
     width = SHAPES[VOLUMES[name][0]][0]
     bricks = [Path(brick["path"]) for brick in it.tour.volume(name)["bricks"]]
     # A file of mode 1000 without content is a pointer of DHT's to the subvolume that holds the file.
-    words = [
-        "-maxdepth",
-        "1",
-        "-type",
-        "f",
-        "-name",
-        f"{prefix}*",
-        "!",
-        "-perm",
-        "1000",
-        "-printf",
-        "%p %s\\n",
-    ]
+    words = f"-maxdepth 1 -type f ! -perm 1000 -name {prefix}*".split()
     found: dict[str, list[list[tuple[Path, int]]]] = {}
     for line in it.tour.must("find", *map(str, bricks), *words, "-printf", "%p %s\\n").splitlines():
         place, size = Path(line.split()[0]), int(line.split()[1])
@@ -107,10 +95,8 @@ def test_files_lie_on_the_bricks_that_the_type_says(it: Lab, name: str) -> None:
         places = sorted(next(places for places in subvolumes if places))
         sizes = [size for _, size in places]
         full, stripes = 200_000, -(-200_000 // 1024)  # a fragment holds half of every stripe of 1024 bytes
-        width = SHAPES[shape][0]
-        assert sizes == {"arbiter": [full, full, 0], "disperse": [stripes * 512] * 3}.get(
-            shape, [full] * width
-        )
+        special = {"arbiter": [full, full, 0], "disperse": [stripes * 512] * 3}
+        assert sizes == special.get(shape, [full] * SHAPES[shape][0])
     if shape != "disperse":
         whole = [place for by in found.values() for places in by for place, size in places if size]
         expected = {path.name: value for path, value in sums.items()}
