@@ -251,14 +251,6 @@ def parent_of(pid: int) -> int:
         return 0
 
 
-def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until `check` returns true; fail if it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "did not come about in time"
-        time.sleep(0.05)
-
-
 @contextlib.contextmanager
 def lab(*, nodes: int = 3, agent: Sequence[str] = control.DEFAULT_AGENT) -> Iterator[Lab]:
     """Yield a lab in a random short directory; take it down whatever happens."""
