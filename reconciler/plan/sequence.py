@@ -3,6 +3,18 @@
 Order of one transaction: read-only inspection of every new brick; then everything that can be undone; last
 the writes that make the new configuration count. The first of those is the point of no return: by then all
 bricks run and all nodes serve, so only forward makes sense.
+
+Needs grow with the number of steps, not with its square. Where many steps wait for the same many steps, one
+of them waits for all and leads; the others wait for it alone:
+
+* peers and settings are written one after the other, and what follows needs the last of these writes;
+* the first volume's credentials need every inspection, those of other volumes need the first's, and a brick
+  is prepared once its volume has credentials: nothing is made anywhere before everything was looked at;
+* the first commit needs every step before it, the other commits need the first.
+
+A step that leads has an undo, or stands behind the point of no return. That keeps the way back sound: undo
+goes against needs, and a step without an undo never stands between two that have one, so nothing is undone
+before all that was built on it.
 """
 
 from __future__ import annotations
@@ -90,20 +102,22 @@ def sequence(work: Work, peers: Mapping[PeerName, PeerRecord]) -> tuple[Step, ..
     built = Sequence()
     work = _reachable(work, peers)
     base = _cluster(built, work)
-    inspected = [*base, *_inspections(built, work, peers)]
-    for volume in work.created:
-        _create(built, volume, peers, inspected)
+    ready = [*base, *_inspections(built, work, peers)]
+    staged: dict[VolumeId, list[StepId]] = {}
+    for number, volume in enumerate(work.created):
+        credentials = _create(built, volume, peers, ready)
+        if not number:
+            ready = [credentials]
     for volume in work.changed:
-        _serve(built, volume, peers, base)
+        staged[volume.volume_id] = _serve(built, volume, peers, base)
     for volume in work.started:
-        staged = _stage(built, volume, peers, base)
-        _run(built, volume, peers, staged)
+        _run(built, volume, peers, _stage(built, volume, peers, base))
     for volume in work.stopped:
         _stop(built, volume, peers, base)
     for volume in work.deleted:
         _stop(built, volume, peers, base)
-    for volume, bricks, daemons in work.repaired:
-        _repair(built, volume, bricks, daemons, peers)
+    for repair in work.repaired:
+        _repair(built, repair, peers, staged.get(repair[0].volume_id, []))
     _commit(built, work)
     return tuple(built.steps)
 
@@ -130,23 +144,22 @@ def _reachable(work: Work, peers: Mapping[PeerName, PeerRecord]) -> Work:
 
 
 def _cluster(built: Sequence, work: Work) -> list[StepId]:
-    done = [
-        built.add(
+    """Write peers and settings one after the other; return the last of these steps, if there is any."""
+    last: list[StepId] = []
+    for peer in work.new_peers:
+        step = built.add(
             "config.peer",
             Address(f"peer/{peer.name}"),
             f"take {peer.address} into the configuration",
+            needs=last,
             args={"peer": to_json(peer)},
             undo="restore what was there",
         )
-        for peer in work.new_peers
-    ]
+        last = [step]
     if work.changed_settings:
-        done.append(
-            built.add(
-                "config.settings", Address("settings"), "write the cluster's settings", undo="restore them"
-            )
-        )
-    return done
+        title = "write the cluster's settings"
+        last = [built.add("config.settings", Address("settings"), title, needs=last, undo="restore them")]
+    return last
 
 
 def _inspections(built: Sequence, work: Work, peers: Mapping[PeerName, PeerRecord]) -> list[StepId]:
@@ -166,7 +179,8 @@ def _inspections(built: Sequence, work: Work, peers: Mapping[PeerName, PeerRecor
 
 def _create(
     built: Sequence, volume: VolumeRecord, peers: Mapping[PeerName, PeerRecord], needs: list[StepId]
-) -> None:
+) -> StepId:
+    """Add a new volume's steps; return the one that makes its credentials."""
     secret = built.add(
         "volume.credentials",
         volume.address,
@@ -181,16 +195,17 @@ def _create(
             volume.brick_address(brick),
             f"make and stamp {brick.path}",
             on=peers[brick.peer],
-            needs=[*needs, secret],
+            needs=[secret],
             volume=volume.volume_id,
             args={"brick": brick.uuid},
             undo="remove the stamps and the directories it made",
         )
         for brick in volume.bricks
     ]
-    staged = _stage(built, volume, peers, [*prepared, secret])
+    staged = _stage(built, volume, peers, prepared)
     if volume.state is VolumeState.STARTED:
         _run(built, volume, peers, staged)
+    return secret
 
 
 def _stage(
@@ -226,10 +241,12 @@ def _everywhere(
 
 def _serve(
     built: Sequence, volume: VolumeRecord, peers: Mapping[PeerName, PeerRecord], needs: list[StepId]
-) -> None:
+) -> list[StepId]:
+    """Stage the next generation everywhere, then publish it; return the steps that stage it."""
     staged = _stage(built, volume, peers, needs)
     if volume.state is VolumeState.STARTED:
         _publish(built, volume, peers, staged)
+    return staged
 
 
 def _run(
@@ -238,8 +255,8 @@ def _run(
     started = [_start(built, volume, brick, peers, needs) for brick in volume.bricks]
     if volume.shape.heals:
         hosts = sorted({b.peer for b in volume.bricks})
-        started += [_start_shd(built, volume, peers[host], started) for host in hosts]
-    _publish(built, volume, peers, started)
+        started = [_start_shd(built, volume, peers[host], started) for host in hosts] or started
+    _publish(built, volume, peers, started or needs)
 
 
 def _start(
@@ -317,36 +334,35 @@ def _stop_brick(
 
 def _repair(
     built: Sequence,
-    volume: VolumeRecord,
-    bricks: Iterable[BrickRecord],
-    daemons: Iterable[PeerName],
+    repair: tuple[VolumeRecord, tuple[BrickRecord, ...], tuple[PeerName, ...]],
     peers: Mapping[PeerName, PeerRecord],
+    needs: list[StepId],
 ) -> None:
-    wanted = volume.state is VolumeState.STARTED
-    act = _start if wanted else _stop_brick
-    done = [act(built, volume, brick, peers, ()) for brick in bricks]
+    """Start or stop what does not run as its volume says; `needs`: what it starts from is staged."""
+    volume, bricks, daemons = repair
+    act = _start if volume.state is VolumeState.STARTED else _stop_brick
+    done = [act(built, volume, brick, peers, needs) for brick in bricks]
     for peer in daemons:
-        _start_shd(built, volume, peers[peer], done)
+        _start_shd(built, volume, peers[peer], done or needs)
 
 
 def _commit(built: Sequence, work: Work) -> None:
-    """Append the writes that make it count; they need everything before them."""
-    before = [s.step_id for s in built.steps]
-    for volume in (*work.created, *work.changed, *work.started, *work.stopped):
-        built.add(
-            "config.volume",
+    """Append the writes that make it count, after everything else."""
+    gone = "take the volume out of the configuration; its data stays on the bricks"
+    written = [
+        (volume, "config.volume", f"commit generation {volume.generation}")
+        for volume in (*work.created, *work.changed, *work.started, *work.stopped)
+    ]
+    written += [(volume, "config.retain", gone) for volume in work.deleted]
+    needs = [s.step_id for s in built.steps]
+    for number, (volume, kind, title) in enumerate(written):
+        step = built.add(
+            kind,
             volume.address,
-            f"commit generation {volume.generation}",
-            needs=before,
+            title,
+            needs=needs,
             volume=volume.volume_id,
             step_class=StepClass.RETRIABLE,
         )
-    for volume in work.deleted:
-        built.add(
-            "config.retain",
-            volume.address,
-            "take the volume out of the configuration; its data stays on the bricks",
-            needs=before,
-            volume=volume.volume_id,
-            step_class=StepClass.RETRIABLE,
-        )
+        if not number:
+            needs = [step]
