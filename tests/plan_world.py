@@ -32,6 +32,7 @@ from reconciler.model.observed import (
 from reconciler.model.volume import VolumeState
 from reconciler.plan.planner import Given, Stamp, make_plan
 from reconciler.plan.step import Plan, Step, StepClass
+from tests.volume_samples import SLOTS
 
 CLUSTER = ClusterId("11111111-2222-4333-8444-555555555555")
 PEERS = tuple(PeerName(f"gs{i}") for i in range(1, 6))
@@ -115,6 +116,7 @@ class World:
                 nodes={peer: self._seen(peer, node, paths[peer]) for peer, node in self.nodes.items()},
             ),
             joined={peer: node_id(peer) for peer in self.nodes},
+            slots=SLOTS,
             allow=allow,
         )
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.adapters.mounts import DISK_TYPES, Mount
+from reconciler.adapters.mounts import Mount
+from reconciler.model.observed import DISK_TYPES
 
 if TYPE_CHECKING:
     from reconciler.model.configured import BrickRecord, VolumeRecord

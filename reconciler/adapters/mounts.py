@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import StepError
-from reconciler.model.observed import MountFact
+from reconciler.model.observed import DISK_TYPES, MountFact
 
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 _FS_IOC_GETFSUUID = 0x80111500  #: _IOR(0x15, 0, struct fsuuid2): a length byte and 16 bytes of UUID
@@ -42,8 +42,6 @@ _LAYOUTS = {
     "ext4": _EXT,
     "btrfs": _Layout(65536 + 0x40, b"_BHRfS_M", 65536 + 0x20),
 }
-#: Filesystems of local disks: the ones that may hold bricks without further words.
-DISK_TYPES = frozenset({*_LAYOUTS, "zfs", "f2fs", "jfs", "reiserfs", "bcachefs", "nilfs2"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

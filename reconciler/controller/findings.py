@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from reconciler.diff.compare import unmanaged
 from reconciler.model.configured import ConfiguredCluster
 from reconciler.model.ids import Address, VolumeName
 from reconciler.model.observed import ObservedCluster
@@ -25,9 +26,6 @@ def findings_plan(
     desired: Desired | None,
 ) -> Plan:
     """Return what is live and not as configured; no step, no change."""
-    silent = configured.peers.keys() - {n.peer for n in observed.nodes.values() if n.live and n.answered}
-    declared = {v.name for v in desired.spec.volumes} if desired else None
-    unmanaged = sorted(configured.volumes.keys() - declared) if declared is not None else []
     return Plan(
         plan_id=stamp.plan_id,
         cluster_id=configured.cluster_id,
@@ -40,7 +38,7 @@ def findings_plan(
         revision=configured.last_change,
         observed_at=observed.observed_at,
         observation="",
-        unobserved=tuple(sorted(silent)),
+        unobserved=tuple(sorted(configured.peers.keys() - observed.answering)),
         read_set=(),
         changes=(),
         steps=(),
@@ -48,6 +46,6 @@ def findings_plan(
         previous={},
         settings=configured.settings,
         drift=find_drift(configured, observed, ignore),
-        unmanaged=tuple(Address(f"volume/{name}") for name in unmanaged),
-        checked=basis.checked(len(configured.peers), configured, observed),
+        unmanaged=tuple(Address(u.address) for u in unmanaged(desired.spec, configured)) if desired else (),
+        checked=basis.checked(configured.peers.keys(), configured, observed),
     )

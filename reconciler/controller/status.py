@@ -12,6 +12,7 @@ from reconciler.model.report import (
     TxnSummary,
     VolumeStatus,
 )
+from reconciler.model.volume import VolumeState
 
 
 def cluster_status(
@@ -65,7 +66,7 @@ def _volume(volume: VolumeRecord, observed: ObservedCluster) -> VolumeStatus:
     for peer in sorted({b.peer for b in volume.bricks}) if volume.shape.heals else ():
         node = observed.nodes.get(peer)
         fact = node.volumes.get(volume.volume_id) if node and node.live else None
-        expected = fact.shd_expected if fact else True
+        expected = fact.shd_expected if fact else volume.state is VolumeState.STARTED
         pid = fact.shd_pid if fact else None
         daemons.append(DaemonStatus(kind="shd", peer=peer, expected=expected, pid=pid))
     pending = [b.heal_pending for b in bricks]

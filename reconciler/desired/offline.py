@@ -6,14 +6,13 @@ gives the same volfiles. They are not the ones a plan would choose.
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping
 
+from reconciler.model.brick_ids import brick_ids, next_client
 from reconciler.model.cluster import BrickSpec, ClusterSpec, Desired, VolumeSpec
 from reconciler.model.configured import BrickRecord, VolumeRecord
 from reconciler.model.ids import (
-    BrickId,
     ClusterId,
     NodeId,
     PeerName,
@@ -22,7 +21,6 @@ from reconciler.model.ids import (
 )
 
 _NAMESPACE = uuid.UUID("0b0a4e7e-7f0d-5c58-9a54-6f5a8f4f2c02")
-_ORDINAL = re.compile(r"-client-([0-9]+)\Z")
 
 
 def offline_records(desired: Desired) -> tuple[VolumeRecord, ...]:
@@ -71,13 +69,13 @@ def _record(
     assert volume.shape is not None
     cluster = ClusterId(str(uuid.uuid5(_NAMESPACE, f"cluster/{cluster_name}")))
     volume_id = volume.volume_id or volume.confirm or derive_volume_id(cluster, volume.name, 1)
-    brick_ids = _brick_ids(volume)
+    ids = brick_ids(volume)
     size = volume.shape.bricks_per_subvolume
     bricks = tuple(
         BrickRecord(
             slot=f"{i // size}.{i % size}",
-            brick_id=brick_ids[i],
-            uuid=derive_brick_uuid(volume_id, brick_ids[i]),
+            brick_id=ids[i],
+            uuid=derive_brick_uuid(volume_id, ids[i]),
             peer=brick.peer,
             node_id=offline_node_id(cluster_name, brick.peer),
             host=hosts[brick.peer],
@@ -100,22 +98,5 @@ def _record(
         feature_options=tuple((option.name, option.feature) for option in volume.options if option.feature),
         deletion_policy=volume.deletion_policy,
         restart=volume.restart,
-        next_client=1 + max(int(match[1]) for text in brick_ids if (match := _ORDINAL.search(text))),
+        next_client=next_client(ids),
     )
-
-
-def _brick_ids(volume: VolumeSpec) -> list[BrickId]:
-    """Return the bricks' ids: declared, else ``VOL-client-N`` with the position, or the next free number."""
-    taken = {brick.brick_id for brick in volume.bricks if brick.brick_id is not None}
-    result: list[BrickId] = []
-    for i, brick in enumerate(volume.bricks):
-        brick_id, number = brick.brick_id, i
-        while brick_id is None:
-            candidate = BrickId(f"{volume.name}-client-{number}")
-            if candidate not in taken:
-                brick_id = candidate
-            # Past the last position no default can collide with that of a later brick.
-            number = len(volume.bricks) if number < len(volume.bricks) else number + 1
-        taken.add(brick_id)
-        result.append(brick_id)
-    return result

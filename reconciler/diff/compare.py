@@ -22,8 +22,8 @@ from reconciler.diff.change import (
     VolumeChanged,
     VolumeRemoved,
 )
-from reconciler.model.cluster import ClusterSpec, OptionSetting, VolumeSpec
-from reconciler.model.configured import ConfiguredCluster, Settings, VolumeRecord
+from reconciler.model.cluster import BrickSpec, ClusterSpec, OptionSetting, VolumeSpec
+from reconciler.model.configured import BrickRecord, ConfiguredCluster, Settings, VolumeRecord
 from reconciler.model.fields import Json
 from reconciler.model.volume import VolumeState
 
@@ -34,7 +34,7 @@ def differences(spec: ClusterSpec, configured: ConfiguredCluster) -> tuple[Diffe
         *_peers(spec, configured),
         *_settings(spec, configured),
         *(found for volume in spec.volumes if (found := _volume(volume, configured)) is not None),
-        *_unmanaged(spec, configured),
+        *unmanaged(spec, configured),
     )
 
 
@@ -95,7 +95,10 @@ def _volume(spec: VolumeSpec, configured: ConfiguredCluster) -> Difference | Non
 
 
 def _layout(spec: VolumeSpec, record: VolumeRecord) -> str:
-    """Say how type, counts, id or bricks differ; empty if they do not."""
+    """Say how type, counts, id or bricks differ; empty if they do not.
+
+    What a brick is, is decided when its volume is made: a declaration may repeat it, and not change it.
+    """
     if spec.volume_id and spec.volume_id != record.volume_id:
         return f"id {record.volume_id} is declared as {spec.volume_id}"
     if spec.shape and spec.shape != record.shape:
@@ -104,12 +107,26 @@ def _layout(spec: VolumeSpec, record: VolumeRecord) -> str:
     declared = [(b.peer, b.path) for b in spec.bricks]
     live = [(b.peer, b.path) for b in record.bricks]
     if declared == live:
-        return ""
+        pairs = zip(spec.bricks, record.bricks, strict=True)
+        return ", ".join(words for brick, have in pairs for words in _brick(brick, have))
     if sorted(declared) == sorted(live):
         return "its bricks are declared in another order; the order says which bricks hold the same data"
     words = [f"{p}:{path} is new" for p, path in declared if (p, path) not in live]
     words += [f"{p}:{path} is gone" for p, path in live if (p, path) not in declared]
     return ", ".join(words)
+
+
+def _brick(spec: BrickSpec, record: BrickRecord) -> Iterator[str]:
+    """Yield what is declared of a brick and is not so."""
+    said = (
+        ("id", spec.brick_id, record.brick_id),
+        ("port", spec.port, record.port),
+        ("mount", spec.mount, record.mount),
+        ("fsUUID", spec.fs_uuid and spec.fs_uuid.lower(), record.fs_uuid.lower()),
+    )
+    for name, declared, have in said:
+        if declared is not None and declared != have:
+            yield f"{name} {have or '(none)'} of {spec.peer}:{spec.path} is declared as {declared}"
 
 
 def _plain(
@@ -139,7 +156,8 @@ def _fields(spec: VolumeSpec, record: VolumeRecord) -> Iterator[FieldChange]:
     )
     if before == after:
         return
-    found = DeepDiff(before, after, view="tree", threshold_to_diff_deeper=0)
+    # Names are data here: deepdiff would pass over those that begin with two underscores.
+    found = DeepDiff(before, after, view="tree", threshold_to_diff_deeper=0, ignore_private_variables=False)
     origins = {o.name: o.origin for o in settled}
     items = [item for kind in ("values_changed", "dictionary_item_added", "dictionary_item_removed")
              for item in found.get(kind, ())]  # fmt: skip
@@ -161,7 +179,8 @@ def _at(tree: dict[str, Json], path: tuple[str, ...]) -> Json:
     return value
 
 
-def _unmanaged(spec: ClusterSpec, configured: ConfiguredCluster) -> Iterator[Difference]:
+def unmanaged(spec: ClusterSpec, configured: ConfiguredCluster) -> Iterator[Unmanaged]:
+    """Yield what is configured and not declared: peers, then volumes, each sorted by name."""
     peers, volumes = {p.name for p in spec.peers}, {v.name for v in spec.volumes}
     for peer in sorted(configured.peers.keys() - peers):
         yield Unmanaged(f"peer/{peer}")

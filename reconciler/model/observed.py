@@ -8,6 +8,11 @@ from enum import Enum
 
 from reconciler.model.ids import BrickUuid, NodeId, PeerName, VolumeId
 
+#: Filesystems of local disks: the ones that may hold bricks without further words.
+DISK_TYPES = frozenset(
+    ["xfs", "ext2", "ext3", "ext4", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "bcachefs", "nilfs2"]
+)
+
 
 class BrickState(Enum):
     """What an agent sees of a configured brick."""
@@ -141,9 +146,7 @@ class ObservedCluster:
     observed_at: int
     nodes: Mapping[PeerName, ObservedNode] = field(default_factory=dict)
 
-    def brick(self, uuid: BrickUuid) -> BrickFact | None:
-        """Return what is known of a brick, or None if its node said nothing."""
-        for node in self.nodes.values():
-            if uuid in node.bricks:
-                return node.bricks[uuid]
-        return None
+    @property
+    def answering(self) -> frozenset[PeerName]:
+        """Return the peers whose facts are fresh: their agents live and answered this observation."""
+        return frozenset(peer for peer, node in self.nodes.items() if node.live and node.answered)

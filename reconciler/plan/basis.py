@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from reconciler.model.cluster import ClusterSpec, PeerState
 from reconciler.model.codec import canonical
@@ -13,11 +14,26 @@ from reconciler.model.observed import ObservedCluster
 from reconciler.plan.step import ReadKey
 
 
-def unobserved(spec: ClusterSpec, observed: ObservedCluster) -> tuple[PeerName, ...]:
+def lost(spec: ClusterSpec) -> frozenset[PeerName]:
+    """Return the peers that are declared not to return."""
+    return frozenset(p.name for p in spec.peers if p.state is PeerState.LOST)
+
+
+def concerned(spec: ClusterSpec, configured: ConfiguredCluster) -> frozenset[PeerName]:
+    """Return the declared peers, and those with bricks of declared volumes: all that a step may run on.
+
+    A peer that is not declared is left alone, unless a tombstone names a volume with bricks on it.
+    """
+    declared = {v.name for v in spec.volumes}
+    records = [r for name, r in configured.volumes.items() if name in declared]
+    return frozenset({p.name for p in spec.peers} | {b.peer for r in records for b in r.bricks})
+
+
+def unobserved(
+    spec: ClusterSpec, configured: ConfiguredCluster, observed: ObservedCluster
+) -> tuple[PeerName, ...]:
     """Return peers that a decision needs and that said nothing: not joined, or not live."""
-    needed = {p.name for p in spec.peers if p.state is not PeerState.LOST}
-    seen = {n for n, node in observed.nodes.items() if node.live and node.answered}
-    return tuple(sorted(needed - seen))
+    return tuple(sorted(concerned(spec, configured) - lost(spec) - observed.answering))
 
 
 def read_set(
@@ -37,13 +53,12 @@ def observation(observed: ObservedCluster) -> str:
     return "sha256:" + hashlib.sha256(canonical(facts).encode()).hexdigest()
 
 
-def checked(declared: int, configured: ConfiguredCluster, observed: ObservedCluster) -> str:
-    """Return in words what an observation saw, as ``3/3 peers, 9/9 bricks``.
+def checked(peers: AbstractSet[PeerName], configured: ConfiguredCluster, observed: ObservedCluster) -> str:
+    """Return in words what was seen, as ``3/3 peers, 9/9 bricks``; `peers` are those that count.
 
-    Facts that a node left behind and did not confirm now are nothing seen. `declared` is how many peers
-    there should be.
+    Facts that a node left behind and did not confirm now are nothing seen.
     """
-    answered = {peer: node for peer, node in observed.nodes.items() if node.live and node.answered}
+    seen = observed.answering
     bricks = [b for volume in configured.volumes.values() for b in volume.bricks]
-    seen = sum(b.peer in answered and b.uuid in answered[b.peer].bricks for b in bricks)
-    return f"{len(answered)}/{declared} peers, {seen}/{len(bricks)} bricks"
+    known = sum(b.peer in seen and b.uuid in observed.nodes[b.peer].bricks for b in bricks)
+    return f"{len(seen & peers)}/{len(peers)} peers, {known}/{len(bricks)} bricks"

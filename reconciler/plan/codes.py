@@ -89,6 +89,19 @@ _TABLE: tuple[tuple[str, str, str, str], ...] = (
         _ALLOW,
     ),
     (
+        "GS111",
+        "a brick's path holds something else",
+        "Another brick, another volume's data or files of somebody are there; they would be mixed or lost.",
+        "Choose another path, or move away what is there. Nothing on a brick's path is ever overwritten.",
+    ),
+    (
+        "GS112",
+        "a brick's path is not on the filesystem meant for it",
+        "Its disk may not be mounted, or another one is: data would fill the wrong filesystem, and be hidden "
+        "as soon as the right one is mounted over it.",
+        "Mount the disk. If the place is right, declare it: {{peer: ..., path: ..., mount: ...}}.",
+    ),
+    (
         "GS201",
         "no further loss can be borne during a step",
         "While the step runs, quorum holds, but one more lost brick or node stops writes.",
@@ -156,6 +169,13 @@ _TABLE: tuple[tuple[str, str, str, str], ...] = (
         "a thin pool is over-committed",
         "Its volumes together promise more than it has.",
         "Extend the pool.",
+    ),
+    (
+        "GS313",
+        "no free port for a brick",
+        "Every port of spec.ports.bricks on that peer (or the one declared) belongs to another brick, to a "
+        "deleted volume whose data is kept, or is in use by another program.",
+        "Widen spec.ports.bricks, or declare another port.",
     ),
     (
         "GS401",

@@ -20,8 +20,8 @@ from reconciler.diff.change import (
     VolumeRemoved,
 )
 from reconciler.diff.compare import declared_settings, differences
-from reconciler.model.cluster import Desired, PeerState
-from reconciler.model.configured import ConfiguredCluster, PeerRecord, Secret, Settings, VolumeRecord
+from reconciler.model.cluster import Desired
+from reconciler.model.configured import ConfiguredCluster, PeerRecord, Settings, VolumeRecord
 from reconciler.model.ids import Address, NodeId, PeerName, VolumeId
 from reconciler.model.observed import ObservedCluster
 from reconciler.model.volume import VolumeState
@@ -30,7 +30,7 @@ from reconciler.plan.drift import find_drift
 from reconciler.plan.records import Ports, new_volume, peer_records, ports_of, with_settings
 from reconciler.plan.repairs import Repair, find_repairs
 from reconciler.plan.sequence import Work, sequence
-from reconciler.plan.step import Blocker, Plan, PlannedChange
+from reconciler.plan.step import Blocker, DriftItem, Plan, PlannedChange
 from reconciler.volgen.brick import brick_graph, needs_brick_restart
 from reconciler.volgen.slots import Slots
 
@@ -90,10 +90,13 @@ class _Planner:
     def plan(self) -> Plan:
         """Return the plan."""
         given, stamp, spec = self._given, self._stamp, self._spec
-        unobserved = basis.unobserved(spec, given.observed)
+        concerned = basis.concerned(spec, given.configured)
+        unobserved = basis.unobserved(spec, given.configured, given.observed)
+        self._blockers += refusals.secret_blockers(spec)
         for found in differences(spec, given.configured):
             self._take(found, frozenset(unobserved))
-        repaired = self._repairs()
+        drift = find_drift(given.configured, given.observed, {v.name: v.ignore_drift for v in spec.volumes})
+        repaired = self._repairs(drift)
         blocked = bool(self._blockers or unobserved)
         touched = self._touched(repaired)
         deleted = {v.volume_id for v in self._by_kind["deleted"]}
@@ -116,15 +119,13 @@ class _Planner:
             volumes={v: r for v, r in touched.items() if v not in deleted},
             previous={r.volume_id: r for r in given.configured.volumes.values() if r.volume_id in touched},
             settings=self._settings(),
-            drift=find_drift(
-                given.configured, given.observed, {v.name: v.ignore_drift for v in spec.volumes}
-            ),
+            drift=drift,
             blockers=tuple(self._blockers),
             unmanaged=tuple(self._unmanaged),
             required_allow=tuple(sorted(f"GS101={v.address}" for v in self._by_kind["deleted"])),
             safety=self._safety(),
             diagnostics=given.desired.warnings,
-            checked=basis.checked(len(spec.peers), given.configured, given.observed),
+            checked=basis.checked(concerned, given.configured, given.observed),
         )
 
     # ------------------------------------------------------------ differences
@@ -132,6 +133,7 @@ class _Planner:
     def _take(self, found: Difference, unobserved: frozenset[PeerName]) -> None:
         match found:
             case PeerAdded(spec=spec) | PeerChanged(spec=spec):
+                self._blockers += refusals.address_blockers(found, self._given.configured)
                 if spec.name in self._given.joined:
                     self._new_peers.append(self._peers[spec.name])
                     old = self._given.configured.peers.get(spec.name)
@@ -163,27 +165,22 @@ class _Planner:
         )
         self._blockers += [
             *refusals.risk_blockers(spec, self._allowed, self._stamp.now),
-            *refusals.option_blockers(spec),
-            *refusals.new_brick_blockers(record, self._given.observed),
+            *refusals.domain_blockers(self._given.desired, record, self._allowed),
+            *refusals.id_blockers(record, self._given.configured),
+            *refusals.option_blockers(spec, record, self._given.slots),
             *refusals.lost_peer_blockers(record, self._spec),
+            *refusals.new_brick_blockers(spec, record, self._given.observed),
         ]
-        if spec.auth is not None:
-            self._blockers.append(
-                Blocker(
-                    address=record.address,
-                    code="GS502",
-                    summary="auth: is for the offline volfile command only",
-                    hint="Remove it; credentials are made by the first step and stored apart.",
-                )
-            )
         self._by_kind["created"].append(record)
         self._changes += shown.added_volume(spec, record)
 
     def _change(self, found: VolumeChanged) -> None:
         spec, record = found.spec, found.record
         after = with_settings(record, spec, self._stamp.now)
-        self._blockers += refusals.option_blockers(spec)
-        if record.state is after.state is VolumeState.STARTED and _restarts(record, after, self._given.slots):
+        refused = list(refusals.option_blockers(spec, after, self._given.slots))
+        self._blockers += refused
+        stays_started = record.state is after.state is VolumeState.STARTED
+        if not refused and stays_started and _restarts(record, after, self._given.slots):
             self._blockers.append(
                 Blocker(
                     address=record.address,
@@ -199,7 +196,8 @@ class _Planner:
         self._changes += shown.changed_volume(found, after)
 
     def _remove(self, found: VolumeRemoved) -> None:
-        blocked = list(refusals.removal_blockers(found, self._spec, self._allowed, self._stamp.now))
+        settings = self._given.configured.settings
+        blocked = list(refusals.removal_blockers(found, settings, self._allowed, self._stamp.now))
         if blocked:
             self._blockers += blocked
             return
@@ -208,9 +206,9 @@ class _Planner:
 
     # ------------------------------------------------------------ what the plan is made of
 
-    def _repairs(self) -> tuple[Repair, ...]:
+    def _repairs(self, drift: tuple[DriftItem, ...]) -> tuple[Repair, ...]:
         moved = {r.volume_id for kind in ("started", "stopped", "deleted") for r in self._by_kind[kind]}
-        found = find_repairs(self._spec, self._given.configured, self._given.observed, moved)
+        found = find_repairs(self._spec, self._given.configured, drift, moved)
         for repair in found:
             self._changes += shown.repair_changes(repair)
         return found
@@ -231,8 +229,8 @@ class _Planner:
         )
 
     def _serving_peers(self) -> dict[PeerName, PeerRecord]:
-        lost = {p.name for p in self._spec.peers if p.state is PeerState.LOST}
-        return {n: p for n, p in sorted(self._peers.items()) if n not in lost}
+        wanted = basis.concerned(self._spec, self._given.configured) - basis.lost(self._spec)
+        return {n: p for n, p in sorted(self._peers.items()) if n in wanted}
 
     def _touched(self, repaired: tuple[Repair, ...]) -> dict[VolumeId, VolumeRecord]:
         records = [repair.volume for repair in repaired]
@@ -251,11 +249,10 @@ class _Planner:
 
 def _restarts(before: VolumeRecord, after: VolumeRecord, slots: Slots) -> bool:
     """Return true if a brick's graph changes its xlators, which only a restart can bring about."""
-    nobody = Secret(username="-", password="-")  # noqa: S106  credentials do not change a graph's shape
     return any(
         needs_brick_restart(
-            brick_graph(before, brick, slots=slots, secret=nobody),
-            brick_graph(after, brick, slots=slots, secret=nobody),
+            brick_graph(before, brick, slots=slots, secret=refusals.NOBODY),
+            brick_graph(after, brick, slots=slots, secret=refusals.NOBODY),
         )
         for brick in before.bricks
     )

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.diff.compare import settled_options
+from reconciler.model.brick_ids import brick_ids, next_client
 from reconciler.model.cluster import BrickSpec, ClusterSpec, VolumeSpec
 from reconciler.model.configured import BrickRecord, ConfiguredCluster, PeerRecord, VolumeRecord
 from reconciler.model.ids import (
-    BrickId,
     ClusterId,
     NodeId,
     PeerName,
@@ -22,16 +22,24 @@ from reconciler.volgen.options import creation_defaults
 
 @dataclass(slots=True)
 class Ports:
-    """Hands out brick ports per peer: the lowest free one of the range, never one in use or handed out."""
+    """Hands out brick ports per peer: the lowest free one of the range, never one in use or handed out.
+
+    `reserved` ports are declared for bricks that are still to be made: they go to those bricks only.
+    """
 
     low: int
     high: int
     taken: dict[PeerName, set[int]] = field(default_factory=dict)
+    reserved: dict[PeerName, set[int]] = field(default_factory=dict)
 
     def give(self, peer: PeerName, wanted: int | None) -> int:
         """Return a port for a brick on `peer`; 0 if the range is used up or the wanted one is taken."""
         taken = self.taken.setdefault(peer, set())
-        candidates = range(self.low, self.high + 1) if wanted is None else (wanted,)
+        if wanted is None:
+            reserved = self.reserved.get(peer, set())
+            candidates = (p for p in range(self.low, self.high + 1) if p not in reserved)
+        else:
+            candidates = (p for p in (wanted,))
         port = next((p for p in candidates if p not in taken), 0)
         taken.add(port)
         return port
@@ -46,6 +54,10 @@ def ports_of(spec: ClusterSpec, configured: ConfiguredCluster, observed: Observe
             ports.taken.setdefault(brick.peer, set()).add(brick.port)
     for peer, node in observed.nodes.items():
         ports.taken.setdefault(peer, set()).update(node.ports_in_use)
+    for volume in spec.volumes:
+        for wanted in volume.bricks:
+            if wanted.port is not None and volume.name not in configured.volumes:
+                ports.reserved.setdefault(wanted.peer, set()).add(wanted.port)
     return ports
 
 
@@ -73,8 +85,8 @@ def new_volume(
     volume_id = spec.volume_id or derive_volume_id(cluster, spec.name, incarnation)
     size = spec.shape.bricks_per_subvolume
     bricks = []
-    for number, brick in enumerate(spec.bricks):
-        brick_id = brick.brick_id or BrickId(f"{spec.name}-client-{number}")
+    ids = brick_ids(spec)
+    for number, (brick, brick_id) in enumerate(zip(spec.bricks, ids, strict=True)):
         mount, fs_uuid = _filesystem(brick, observed)
         bricks.append(
             BrickRecord(
@@ -100,7 +112,7 @@ def new_volume(
         bricks=tuple(bricks),
         pinned=creation_defaults(spec.shape),
         policy_since=now,
-        next_client=len(bricks),
+        next_client=next_client(ids),
     )
     return replace(with_settings(record, spec, now), generation=1)
 

@@ -5,43 +5,71 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from reconciler.diff.change import LayoutChanged, VolumeRemoved
-from reconciler.model.cluster import Acknowledgement, ClusterSpec, PeerState, VolumeSpec
-from reconciler.model.configured import BrickRecord, VolumeRecord
+from reconciler.diff.change import LayoutChanged, PeerAdded, PeerChanged, VolumeRemoved
+from reconciler.errors import VolfileError
+from reconciler.model.cluster import Acknowledgement, BrickSpec, ClusterSpec, Desired, VolumeSpec
+from reconciler.model.configured import BrickRecord, ConfiguredCluster, Secret, Settings, VolumeRecord
 from reconciler.model.ids import Address
-from reconciler.model.observed import ObservedCluster, PathProbe
+from reconciler.model.observed import DISK_TYPES, ObservedCluster, PathProbe
 from reconciler.model.volume import DeletionPolicy, VolumeType
+from reconciler.plan.basis import lost
 from reconciler.plan.step import Blocker
+from reconciler.volgen.brick import brick_graph
+from reconciler.volgen.client import client_graph
 from reconciler.volgen.options import check_options
+from reconciler.volgen.services import shd_graph
+from reconciler.volgen.slots import Slots
+
+NOBODY = Secret(username="-", password="-")  # noqa: S106  credentials do not change a graph's shape
 
 
-def new_brick_blockers(volume: VolumeRecord, observed: ObservedCluster) -> Iterator[Blocker]:
-    """Yield why bricks of a new volume cannot be used, from what stands at their paths."""
-    for brick in volume.bricks:
-        address = volume.brick_address(brick)
+def new_brick_blockers(
+    spec: VolumeSpec, volume: VolumeRecord, observed: ObservedCluster
+) -> Iterator[Blocker]:
+    """Yield why bricks of a new volume cannot be used, from what stands at their paths.
+
+    `spec` tells what was declared of them; the record holds what was observed where nothing was declared.
+    """
+    for declared, brick in zip(spec.bricks, volume.bricks, strict=True):
+        address, where = volume.brick_address(brick), f"{brick.peer}:{brick.path}"
         if not brick.port:
             yield Blocker(
                 address=address,
-                code="GS405",
-                summary=f"no free brick port for {brick.peer}:{brick.path}",
+                code="GS313",
+                summary=f"no free brick port for {where}",
                 hint="Widen spec.ports.bricks, or choose another port for the brick.",
             )
         node = observed.nodes.get(brick.peer)
         probe = node.probes.get(brick.path) if node else None
-        if probe is not None and (found := _found(volume, brick, probe)):
+        if probe is None:
             yield Blocker(
                 address=address,
-                code="GS203" if probe.kind == "absent" else "GS504",
-                summary=f"{brick.peer}:{brick.path} cannot become a brick: {found}",
+                code="GS601",
+                summary=f"what stands at {where} is not known",
+                hint="Nothing is made where nobody looked. Plan again.",
+            )
+        elif place := _wrong_place(declared, probe):
+            yield Blocker(
+                address=address,
+                code="GS112",
+                summary=f"{where} cannot become a brick: {place}",
+                hint="Mount the brick's disk, or declare where it is: "
+                f"{{peer: {brick.peer}, path: {brick.path}, mount: ...}}",
+            )
+        elif found := _found(volume, brick, probe):
+            yield Blocker(
+                address=address,
+                code="GS111",
+                summary=f"{where} cannot become a brick: {found}",
                 hint="Nothing on a brick's path is ever overwritten. Choose another path, or clear this one.",
             )
 
 
 def lost_peer_blockers(volume: VolumeRecord, cluster: ClusterSpec) -> Iterator[Blocker]:
     """Yield bricks of a new volume that would be on a peer of which the declaration says that it is gone."""
-    lost = {p.name for p in cluster.peers if p.state is PeerState.LOST}
+    gone = lost(cluster)
     for brick in volume.bricks:
-        if brick.peer in lost:
+        if brick.peer in gone:
             yield Blocker(
                 address=volume.brick_address(brick),
                 code="GS601",
@@ -52,12 +80,37 @@ def lost_peer_blockers(volume: VolumeRecord, cluster: ClusterSpec) -> Iterator[B
 
 def skipped_peers(cluster: ClusterSpec) -> Iterator[str]:
     """Yield which peers a plan leaves out, in words."""
-    names = ", ".join(sorted(p.name for p in cluster.peers if p.state is PeerState.LOST))
+    names = ", ".join(sorted(lost(cluster)))
     if names:
         yield (
             f"skipped   {names}: declared lost, so no step runs there; an agent that returns there after "
             "all takes over what was decided meanwhile"
         )
+
+
+def _wrong_place(declared: BrickSpec, probe: PathProbe) -> str:
+    """Say why a path is not on the filesystem meant for it; empty if it is, or if that cannot be judged."""
+    fs_uuid = (declared.fs_uuid or "").lower()
+    checks = (
+        (bool(probe.problem), ""),
+        (
+            declared.mount is not None and declared.mount != probe.mount,
+            f"it is on the filesystem mounted at {probe.mount}, declared is {declared.mount}",
+        ),
+        (
+            bool(fs_uuid) and fs_uuid != probe.fs_uuid.lower(),
+            f"its filesystem is {probe.fs_uuid or 'without UUID'}, declared is {declared.fs_uuid}",
+        ),
+        (
+            declared.mount is None and probe.mount == "/",
+            "it is on the root filesystem (is its disk mounted?)",
+        ),
+        (
+            declared.mount is None and probe.fs_type not in DISK_TYPES,
+            f"it is on {probe.fs_type or 'an unknown filesystem'} at {probe.mount}, which is no local disk",
+        ),
+    )
+    return next((text for wrong, text in checks if wrong), "")
 
 
 def _found(volume: VolumeRecord, brick: BrickRecord, probe: PathProbe) -> str:
@@ -77,18 +130,6 @@ def _found(volume: VolumeRecord, brick: BrickRecord, probe: PathProbe) -> str:
         (
             bool(probe.entries) and not probe.volume_id,
             f"the directory is not empty (it has {', '.join(probe.entries)})",
-        ),
-        (
-            bool(brick.mount) and brick.mount != probe.mount,
-            f"it is on the filesystem mounted at {probe.mount}, declared is {brick.mount}",
-        ),
-        (
-            bool(brick.fs_uuid) and brick.fs_uuid != probe.fs_uuid,
-            f"its filesystem is {probe.fs_uuid or 'without UUID'}, declared is {brick.fs_uuid}",
-        ),
-        (
-            probe.mount == "/" and brick.mount != "/",
-            "it is on the root filesystem (is its disk mounted?)",
         ),
     )
     return next((text for wrong, text in checks if wrong), "")
@@ -119,16 +160,79 @@ def _accepted(acknowledged: tuple[Acknowledgement, ...], code: str, now: int) ->
     return any(a.code == code and (not a.until or a.until >= today) for a in acknowledged)
 
 
-def option_blockers(spec: VolumeSpec) -> Iterator[Blocker]:
-    """Yield options that GlusterFS does not have or values it would not take."""
-    for found in check_options({o.name: o.value for o in spec.options}, spec.shape):
-        if found.severity.value == "error":
+def id_blockers(volume: VolumeRecord, configured: ConfiguredCluster) -> Iterator[Blocker]:
+    """Yield if a new volume is declared with the id of another one: one would be written over the other."""
+    kept = [(r.volume, "a deleted volume whose data is kept") for r in configured.retained]
+    for other, what in (*((v, "a configured one") for v in configured.volumes.values()), *kept):
+        if other.volume_id == volume.volume_id:
+            yield Blocker(
+                address=volume.address,
+                code="GS504",
+                summary=f"the id {volume.volume_id} is that of volume {other.name}, {what}",
+                hint="Leave id: out, and the volume gets an id of its own. A volume cannot be renamed.",
+            )
+
+
+def domain_blockers(desired: Desired, volume: VolumeRecord, allowed: frozenset[str]) -> Iterator[Blocker]:
+    """Yield bricks of one subvolume that share a failure domain, as the rules found them (GS203).
+
+    An acknowledged risk leaves no warning, so whatever is left has not been accepted next to the volume.
+    """
+    if f"GS203={volume.address}" in allowed:
+        return
+    warnings = {w.span: w for w in desired.warnings if w.code == "GS203" and w.span}
+    for brick in volume.bricks:
+        address = volume.brick_address(brick)
+        span = desired.spans.get(address)
+        if span in warnings:
+            found = warnings[span]
+            yield Blocker(address=address, code="GS203", summary=found.summary, hint=found.hint)
+
+
+def address_blockers(change: PeerAdded | PeerChanged, configured: ConfiguredCluster) -> Iterator[Blocker]:
+    """Yield if a peer with bricks is declared at another address: the volfiles of its bricks hold it."""
+    name, after = change.spec.name, change.spec.address
+    bricks = [(v.name, b) for v in configured.volumes.values() for b in v.bricks if b.peer == name]
+    moved = sorted({volume for volume, brick in bricks if brick.host != after})
+    if moved:
+        yield Blocker(
+            address=Address(f"peer/{name}"),
+            code="GS102",
+            summary=f"its address is declared as {after}, but bricks of {', '.join(moved)} are elsewhere",
+            hint="Declare the address as it was. This version does not move a peer that has bricks.",
+        )
+
+
+def secret_blockers(cluster: ClusterSpec) -> Iterator[Blocker]:
+    """Yield volumes that are declared with credentials: those never enter a plan."""
+    for spec in cluster.volumes:
+        if spec.auth is not None:
             yield Blocker(
                 address=Address(f"volume/{spec.name}"),
-                code=found.code or "GS401",
-                summary=found.summary,
-                hint=found.hint,
+                code="GS502",
+                summary="auth: is for the offline volfile command only",
+                hint="Remove it; credentials are made by the first step and stored apart.",
             )
+
+
+def option_blockers(spec: VolumeSpec, volume: VolumeRecord, slots: Slots) -> Iterator[Blocker]:
+    """Yield options that GlusterFS does not have, values it would not take, and what makes no volfile."""
+    wrong = False
+    for found in check_options({o.name: o.value for o in spec.options}, volume.shape):
+        if found.severity.value == "error":
+            wrong = True
+            yield Blocker(
+                address=volume.address, code=found.code or "GS401", summary=found.summary, hint=found.hint
+            )
+    if wrong:
+        return
+    try:
+        client_graph(volume, slots=slots)
+        brick_graph(volume, volume.bricks[0], slots=slots, secret=NOBODY)
+        if volume.shape.heals:
+            shd_graph(volume, secret=NOBODY)
+    except VolfileError as exc:
+        yield Blocker(address=volume.address, code="GS405", summary=exc.message, hint=exc.hint)
 
 
 def layout_blocker(change: LayoutChanged) -> Blocker:
@@ -142,9 +246,12 @@ def layout_blocker(change: LayoutChanged) -> Blocker:
 
 
 def removal_blockers(
-    change: VolumeRemoved, cluster: ClusterSpec, allowed: frozenset[str], now: int
+    change: VolumeRemoved, settings: Settings, allowed: frozenset[str], now: int
 ) -> Iterator[Blocker]:
-    """Yield why a tombstone is refused: protection first (it is stored in the cluster), consent last."""
+    """Yield why a tombstone is refused: protection first (it is stored in the cluster), consent last.
+
+    `settings` are the stored ones: a declaration that deletes cannot shorten the wait for that as well.
+    """
     record, spec = change.record, change.spec
     address = record.address
 
@@ -162,14 +269,14 @@ def removal_blockers(
             "the volume is protected and cannot be deleted",
             "Protection is stored in the cluster; removing lines from YAML does not lift it. First apply "
             "deletionPolicy: Delete (nothing is deleted), then, "
-            f"{cluster.unprotect_delay_s:g} s later, the tombstone with --allow GS101={address}",
+            f"{settings.unprotect_delay_s:g} s later, the tombstone with --allow GS101={address}",
         )
         return
     age = now - record.policy_since
-    if age < cluster.unprotect_delay_s:
+    if age < settings.unprotect_delay_s:
         yield blocked(
             f"deletionPolicy {record.deletion_policy.value} is live for {age} s only",
-            f"It must be live for {cluster.unprotect_delay_s:g} s (spec.unprotectDelay) before a deletion.",
+            f"It must be live for {settings.unprotect_delay_s:g} s (spec.unprotectDelay) before a deletion.",
         )
     if spec.data == "wipe":
         yield blocked(

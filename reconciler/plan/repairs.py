@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from reconciler.model.cluster import ClusterSpec
 from reconciler.model.configured import BrickRecord, ConfiguredCluster, VolumeRecord
 from reconciler.model.ids import PeerName, VolumeId
-from reconciler.model.observed import BrickState, ObservedCluster
 from reconciler.model.volume import VolumeState
+from reconciler.plan.step import DriftItem
 
 
 class Repair(NamedTuple):
@@ -26,37 +27,26 @@ class Repair(NamedTuple):
 
 
 def find_repairs(
-    spec: ClusterSpec, configured: ConfiguredCluster, observed: ObservedCluster, moved: AbstractSet[VolumeId]
+    spec: ClusterSpec,
+    configured: ConfiguredCluster,
+    drift: Iterable[DriftItem],
+    moved: AbstractSet[VolumeId],
 ) -> tuple[Repair, ...]:
-    """Return what an apply puts right, sorted by volume.
+    """Return what an apply puts right, sorted by volume: of the drift that was found, what it can.
 
     Volumes that are not declared are nobody's to repair; those in `moved` are started, stopped or deleted
     by the plan itself.
     """
+    repairable = {item.address for item in drift if item.repair}
     declared = {v.name for v in spec.volumes if v.state is not VolumeState.ABSENT}
     found = []
     for name in sorted(configured.volumes):
         record = configured.volumes[name]
         if name not in declared or record.volume_id in moved:
             continue
-        bricks = tuple(b for b in record.bricks if _wrong(record, b, observed))
+        bricks = tuple(b for b in record.bricks if record.brick_address(b) in repairable)
         peers = sorted({b.peer for b in record.bricks})
-        daemons = tuple(peer for peer in peers if _no_shd(record, peer, observed))
+        daemons = tuple(peer for peer in peers if f"daemon/{name}/{peer}" in repairable)
         if bricks or daemons:
             found.append(Repair(record, bricks, daemons))
     return tuple(found)
-
-
-def _wrong(record: VolumeRecord, brick: BrickRecord, observed: ObservedCluster) -> bool:
-    node = observed.nodes.get(brick.peer)
-    fact = node.bricks.get(brick.uuid) if node and node.live else None
-    if fact is None or fact.state is BrickState.REFUSED:
-        return False
-    return (record.state is VolumeState.STARTED) is not (fact.state is BrickState.RUNNING)
-
-
-def _no_shd(record: VolumeRecord, peer: PeerName, observed: ObservedCluster) -> bool:
-    node = observed.nodes.get(peer)
-    fact = node.volumes.get(record.volume_id) if node and node.live else None
-    started = record.state is VolumeState.STARTED
-    return bool(fact and started and fact.shd_expected and not fact.shd_pid)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.desired.load import load
 from reconciler.desired.offline import offline_records
+from tests.strategies import shuffled
 
 PEERS = [f"gs{i}" for i in range(1, 6)]
 
@@ -67,17 +68,6 @@ def _volume(draw: st.DrawFn, name: str, options: st.SearchStrategy[dict[str, str
         "ignoreDrift": ["options/b.*", "options/a.*"],
         "acknowledge": accepted,
     }
-
-
-def shuffled(draw: st.DrawFn, value: Any, key: str = "", above: str = "") -> Any:
-    """Return `value` with keys and meaningless lists in another order."""
-    if isinstance(value, dict):
-        return {name: shuffled(draw, value[name], name, key) for name in draw(st.permutations(list(value)))}
-    if isinstance(value, list):
-        items = [shuffled(draw, item, key, above) for item in value]
-        ordered = key == "bricks" or (key == "profiles" and items and isinstance(items[0], str))
-        return items if ordered else draw(st.permutations(items))
-    return value
 
 
 @settings(max_examples=60, deadline=None)

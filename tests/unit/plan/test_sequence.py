@@ -16,8 +16,9 @@ from reconciler.model.volume import VolumeState
 from reconciler.plan.planner import Given, Stamp, make_plan
 from reconciler.plan.sequence import Work, sequence
 from reconciler.plan.step import Step
+from reconciler.shipped import shipped_features
 from tests.plan_world import World, node_id
-from tests.volume_samples import NODES, volume
+from tests.volume_samples import NODES, SLOTS, volume
 
 PEERS = {
     PeerName(f"gs{i}"): PeerRecord(
@@ -175,7 +176,7 @@ def big() -> Given:
     for v in range(VOLUMES):
         bricks = ", ".join(f'"{peers[(v + b) % NODES_OF_BIG]}:/bricks/v{v:02}/{b}"' for b in range(3))
         text += f"    - {{name: v{v:02}, type: replicate, replica: 3, bricks: [{bricks}]}}\n"
-    desired = load([("c.yaml", text.encode())])
+    desired = load([("c.yaml", text.encode())], shipped_features())
     nodes = {}
     for peer in peers:
         paths = [b.path for v in desired.spec.volumes for b in v.bricks if b.peer == peer]
@@ -186,6 +187,7 @@ def big() -> Given:
         configured=World([]).configured,
         observed=ObservedCluster(revision=1, observed_at=1, nodes=nodes),
         joined={peer: node_id(peer) for peer in peers},
+        slots=SLOTS,
     )
 
 

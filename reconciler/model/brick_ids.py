@@ -1,0 +1,33 @@
+"""The ids of a volume's bricks: declared, or chosen so that no two bricks of a volume ever share one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from reconciler.model.cluster import VolumeSpec
+from reconciler.model.ids import BrickId
+
+_ORDINAL = re.compile(r"-client-([0-9]+)\Z")
+
+
+def brick_ids(volume: VolumeSpec) -> tuple[BrickId, ...]:
+    """Return the bricks' ids: declared, else ``VOL-client-N`` with the position, or the next free number."""
+    taken = {brick.brick_id for brick in volume.bricks if brick.brick_id is not None}
+    result: list[BrickId] = []
+    for i, brick in enumerate(volume.bricks):
+        brick_id, number = brick.brick_id, i
+        while brick_id is None:
+            candidate = BrickId(f"{volume.name}-client-{number}")
+            if candidate not in taken:
+                brick_id = candidate
+            # Past the last position no default can collide with that of a later brick.
+            number = len(volume.bricks) if number < len(volume.bricks) else number + 1
+        taken.add(brick_id)
+        result.append(brick_id)
+    return tuple(result)
+
+
+def next_client(ids: Iterable[BrickId]) -> int:
+    """Return the number from which on ids of further bricks are free."""
+    return 1 + max((int(match[1]) for text in ids if (match := _ORDINAL.search(text))), default=-1)
