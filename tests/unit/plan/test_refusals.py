@@ -176,6 +176,7 @@ def test_two_copies_on_one_host_are_refused_until_somebody_accepts_that() -> Non
     assert domains(SHARED + 'acknowledge: [{code: GS203, reason: "a test"}]\n') == []
     assert domains(SHARED + "maxBricksPerDomain: 2\n") == []
     assert domains(SHARED, frozenset({"GS203=volume/home"})) == []
+    assert domains(SHARED, frozenset({"GS203=volume/arch", "GS204=volume/home"})) != []
 
 
 def test_the_domain_of_another_volume_is_not_blamed_on_this_one() -> None:
