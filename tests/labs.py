@@ -16,7 +16,7 @@ from pathlib import Path
 from reconciler.adapters.processes import identify
 from reconciler.lab import control, processes
 from reconciler.lab.layout import LabLayout
-from reconciler.lab.tour import Tour
+from reconciler.lab.tour import Tour, UntrueClaim
 from reconciler.ports.brick import RunningProcess
 
 Value = Mapping[str, object]
@@ -167,15 +167,23 @@ class Lab:
             volume: which volume.
             node: the node whose volfile server is asked.
             name: of the mount point, if it is not the volume's.
+
+        Raises:
+            UntrueClaim: it cannot be mounted.
         """
-        point = self.root / "mnt" / (name or volume)
-        point.mkdir(parents=True, exist_ok=True)
-        done = self.run("mount", "-t", "glusterfs", f"127.0.1.{node}:/{volume}", str(point))
-        assert done.returncode == 0, done.stderr
+        point = self.tour.mount(volume, node=node, point=name)
         try:
             yield point
         finally:
             self.run("umount", str(point))
+
+    def refuses_mount(self, volume: str, *, node: int) -> bool:
+        """Return true if a node does not let the volume be mounted."""
+        try:
+            with self.mounted(volume, node=node, name="refused"):
+                return False
+        except UntrueClaim:
+            return True
 
     def readable(self, file: Path, expected: str) -> bool:
         """Return true if a file can be read now; what is read must have the expected sha256."""

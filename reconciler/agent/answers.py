@@ -50,7 +50,8 @@ class Answers:
         self._held: dict[VolumeId, Held] = {}
         self._routes: dict[str, dict[VolumeId, Route]] = {}
         self._rendered: dict[VolumeId, dict[tuple[int, str], Answer]] = {}
-        self._fetched: dict[str, tuple[VolumeId, str]] = {}  # volume and digest last given, by key
+        # Volume and digest last given, by key; an empty digest: somebody asked and was refused.
+        self._fetched: dict[str, tuple[VolumeId, str]] = {}
         self._connected = False
 
     @property
@@ -94,6 +95,15 @@ class Answers:
     def note_fetched(self, key: str, answer: Answer) -> None:
         """Remember what was given for a key."""
         self._fetched[key] = (answer.record.volume_id, answer.digest)
+
+    def note_refused(self, key: str, *, trusted: bool) -> None:
+        """Remember that somebody who may ask for a key got nothing: whatever comes is news to them.
+
+        A client that is refused when it reconnects keeps its graph and does not ask again by itself.
+        """
+        for volume_id, route in self._routes.get(key, {}).items():
+            if route.open_to_all or trusted:
+                self._fetched.setdefault(key, (volume_id, ""))
 
     def fetched_digest(self, key: str) -> str:
         """Return the digest of what was last given for a key; empty if nothing was."""

@@ -327,6 +327,7 @@ class VolumeTable:
                 return SpecReply(text=generations_text(self.generations()))
             answer = self._answers.fetch(request.key, trusted=request.trusted)
             if answer is None:
+                self._answers.note_refused(request.key, trusted=request.trusted)
                 return SpecReply(error=errno.ENOENT)
             if 0 < request.max_op_version < NEEDED_OP_VERSION:
                 return SpecReply(error=errno.EOPNOTSUPP)

@@ -143,12 +143,20 @@ class Tour:
             found += [n for n in names if not n.startswith("xattrop-")]
         return found
 
-    def mount(self, name: str) -> Path:
-        """Mount a volume with GlusterFS' own client."""
-        point = self.root / "mnt" / name
-        self.must("mkdir", "-p", str(point))
-        self.must("mount", "-t", "glusterfs", f"127.0.1.1:/{name}", str(point))
-        return point
+    def mount(self, name: str, *, node: int = 1, point: str = "") -> Path:
+        """Mount a volume with GlusterFS' own client; its log goes to the lab's, not to /var/log/glusterfs.
+
+        Args:
+            name: the volume.
+            node: whose volfile server is asked.
+            point: the mount point below the lab's, if it is not the volume's name.
+        """
+        layout = LabLayout(self.root)
+        place = layout.mounts / (point or name)
+        self.must("mkdir", "-p", str(place))
+        log = f"log-file={layout.logs}/mount-{place.name}.log"
+        self.must("mount", "-t", "glusterfs", "-o", log, f"{layout.node(node).address}:/{name}", str(place))
+        return place
 
     def write(self, path: Path, size: int = 2_000_000) -> str:
         """Write a file of random bytes and return its sha256."""

@@ -13,6 +13,7 @@ import pytest
 from reconciler.lab import processes
 from reconciler.lab.layout import LabLayout
 from reconciler.lab.record import children
+from reconciler.lab.tour import UntrueClaim
 from tests.labs import SHAPES, Lab, cluster, eventually
 
 pytestmark = pytest.mark.real
@@ -33,11 +34,18 @@ OUTAGE_S = float(os.environ.get("GLUSTER_STATE_SOAK_SECONDS", "90"))
 @pytest.fixture(scope="module")
 def it() -> Iterator[Lab]:
     with cluster() as made:
-        volumes = [made.volume(n, s, c, options=heal_soon(s)) for n, (s, c) in REDUNDANT.items()]
-        frail = made.volume("frail", "replica 3", options=heal_soon(""), restart={"policy": "never"})
-        made.declare(*volumes, frail, made.volume("dist", "distribute", 3))
+        declare(made)
         made.apply()
         yield made
+
+
+def declare(it: Lab, ping_timeout_s: int = 42) -> None:
+    """Declare the redundant volumes, one whose bricks nobody starts again, and a distribute volume."""
+    it.declare(
+        *(it.volume(n, s, c, options=heal_soon(s)) for n, (s, c) in REDUNDANT.items()),
+        it.volume("frail", "replica 3", options=heal_soon(""), restart={"policy": "never"}),
+        it.volume("dist", "distribute", 3, options={"network.ping-timeout": str(ping_timeout_s)}),
+    )
 
 
 def heal_soon(shape: str) -> dict[str, str]:
@@ -159,6 +167,11 @@ def test_restarted_agents_restart_nothing(it: Lab, points: dict[str, Path], how:
         eventually(lambda: all(agents(it).get(n, a) != a for n, a in first.items()), "new agents")
         eventually(lambda: mounts(it, "rep3"), "a new mount by the rebuilt port map", 20)
         eventually(it.converged, "a cluster as declared")
+        declare(it, ping_timeout_s=30 + how)
+        it.apply()
+        seen = f"{points['dist']}/.meta/graphs/active/dist-client-0/private"
+        wanted = f"ping_timeout = {30 + how}"
+        eventually(lambda: wanted in it.run("cat", seen).stdout, "a change told to a mount from before")
     assert it.bricks() == bricks
     assert it.daemons() == daemons
 
@@ -175,7 +188,7 @@ def mounts(it: Lab, volume: str) -> bool:
         try:
             with it.mounted(volume, node=node, name=f"new-{node}") as point:
                 done = it.run("sh", "-c", f"echo new > {point}/new-{node} && cat {point}/new-{node}")
-        except AssertionError:
+        except UntrueClaim:
             return False
         if done.stdout != "new\n":
             return False

@@ -121,6 +121,13 @@ def test_a_mount_shows_the_space_of_the_disks_once(it: Lab, name: str) -> None:
     assert volume == pytest.approx(expected * disk, rel=0.01)
 
 
+def test_a_lab_writes_nothing_outside_its_directory(it: Lab) -> None:
+    with it.mounted("one", name="logged"):
+        assert it.tour.must("tail", "-n1", f"{it.root}/log/mount-logged.log")
+        logs = Path("/var/log/glusterfs")
+        assert not [file for file in logs.glob("*") if it.root.name in file.name]
+
+
 def test_a_plan_after_the_apply_is_empty_whatever_the_order_of_the_declaration(it: Lab) -> None:
     it.assert_nothing_to_do()
     written = json.loads(it.declaration.read_text())

@@ -505,6 +505,26 @@ def test_a_new_volume_of_an_old_name_is_no_news_to_the_mounts_of_the_old_one() -
     assert node.told == 0
 
 
+def test_a_mount_that_was_refused_is_told_when_the_volume_is_served_again() -> None:
+    """A client reconnects to an agent that has just started, and does not ask a second time by itself."""
+    node = Node().connected(HOME).restarted()
+    assert node.ask("home").error
+    assert node.told == 0
+    node.connected(HOME)
+    assert node.told == 1
+    assert node.ask("home").error == 0
+    node.table.commit(NEXT)
+    assert node.told == 2
+
+
+def test_who_may_not_ask_is_no_reason_to_tell_anybody() -> None:
+    node = Node().connected(HOME).restarted()
+    for key in ("trusted/home", "shd/home", "elsewhere"):
+        assert node.ask(key).error
+    node.connected(HOME)
+    assert node.told == 0
+
+
 def test_what_changed_while_the_store_was_away_is_told_on_return() -> None:
     node = Node().connected(HOME)
     node.ask("home")
