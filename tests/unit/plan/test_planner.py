@@ -126,6 +126,20 @@ def test_ignored_drift_is_neither_listed_nor_repaired() -> None:
     assert (made.drift, made.steps, made.changes) == ((), (), ())
 
 
+@pytest.mark.parametrize("way", ["stopped", "deleted"])
+def test_what_is_about_to_be_stopped_or_deleted_is_not_repaired_first(way: str) -> None:
+    at = world(DELETE)
+    at.nodes[GS1].running.clear()
+    at.nodes[GS3].daemons.clear()
+    live = at.configured.volumes[HOME]
+    gone = f"{{name: home, state: absent, confirm: {live.volume_id}}}"
+    text = gone if way == "deleted" else DELETE + "state: stopped\n"
+    made = plan(at, text, allow=("GS101=volume/home",))
+    assert made.steps
+    assert not {"brick.start", "shd.start"} & {s.kind for s in made.steps}
+    assert {c.attribution for c in made.changes} == {Attribution.CONFIG}
+
+
 def test_volumes_that_are_not_declared_are_not_repaired() -> None:
     at = world(REP3)
     at.nodes[GS1].running.clear()
