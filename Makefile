@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup venv demo play play-down test check fix real golden schema soak clean
+.PHONY: help setup venv demo play play-down test check fix real golden schema soak soak-crash clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -50,6 +50,9 @@ schema: venv ## write schemas/ again from the code
 
 soak: setup ## ten minutes without agents or etcd, under I/O
 	GLUSTER_STATE_SOAK_SECONDS=600 .venv/bin/pytest -m real tests/real -k soak --timeout 1200
+
+soak-crash: venv ## every crash point, and thousands of random schedules of transactions
+	GLUSTER_STATE_CRASH=all GLUSTER_STATE_CRASH_SEEDS=2000 .venv/bin/pytest tests/crash -n 2 --timeout 7200
 
 clean: ## remove what the build made
 	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

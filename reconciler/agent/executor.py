@@ -10,7 +10,6 @@ nothing older is going on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -34,6 +33,7 @@ from reconciler.agent.messages import (
     StoreIt,
     Wait,
 )
+from reconciler.errors import JournalError
 from reconciler.model import keys
 from reconciler.model.codec import decode, encode
 from reconciler.model.ids import ClusterId, NodeId
@@ -143,8 +143,15 @@ class Executor:
         prefix = keys.commands_prefix(self.cluster, self.node)
         for key in sorted(k for k in self._entries if k.startswith(prefix)):
             entry = self._entries[key]
-            command = decode(Command, entry.value)
-            if self._dropped.get(key) != entry.mod_revision and self._wanted(command):
+            if self._dropped.get(key) == entry.mod_revision:
+                continue
+            try:
+                command = decode(Command, entry.value)
+                wanted = self._wanted(command)
+            except JournalError:  # never guessed at; the engine sees the same and stops
+                self._dropped[key] = entry.mod_revision
+                continue
+            if wanted:
                 self._job = _Job(command=command, command_revision=entry.mod_revision)
                 return [ReadContext(command)]
         return []
@@ -154,8 +161,12 @@ class Executor:
         if command.phase < self.phase:
             return False
         record = self._record_of(command)
-        if record is None or (record.phase, record.attempt) != (command.phase, command.attempt):
-            return record is None or record.phase <= command.phase
+        if record is None:
+            return True
+        if record.mark is (Mark.UNDONE if command.phase.undoing else Mark.DONE):
+            return False  # a report of an older phase, thought lost, has arrived after all
+        if (record.phase, record.attempt) != (command.phase, command.attempt):
+            return record.phase <= command.phase
         return record.mark.in_flight
 
     def _record_of(self, command: Command) -> StepRecord | None:
@@ -182,31 +193,41 @@ class Executor:
         job = self._job
         assert job is not None
         command, head = job.command, context.head
-        if context.problem:
-            return self._again()
         current = (
             head is not None
             and head.state in (HeadState.RUNNING, HeadState.ROLLING_BACK)
             and head.phase == command.phase
             and head.plan_digest == command.plan_digest
             and context.epoch == command.phase.epoch
-            and context.plan is not None
         )
+        if not current or not self._wanted(command):
+            return self._drop()
+        if context.plan is None:
+            return self._look(context)
+        if context.problem:
+            return self._again()
+        job.step = next((s for s in context.plan.steps if s.step_id == command.step), None)
+        if job.step is None or job.step.node != self.node:
+            return self._drop()
+        return self._look(context)
+
+    def _look(self, context: Context) -> list[Effect]:
+        """Claim again what was claimed before; else have the step checked, and refuse it without a plan."""
+        job = self._job
+        assert job is not None
+        command = job.command
         job.known = self._record_of(command)
-        if not current:
-            return self._drop()
-        assert context.plan is not None
-        step = next((s for s in context.plan.steps if s.step_id == command.step), None)
-        if step is None or step.node != self.node:
-            return self._drop()
         entry = self._entries.get(keys.node_step(self.cluster, self.node, command.txn, command.step))
-        job.context, job.step, job.revision = context, step, entry.mod_revision if entry else 0
+        job.context, job.revision = context, entry.mod_revision if entry else 0
         if job.known is not None and job.known.mark is not Mark.REFUSED:
             return self._claim(job.known.before)  # claimed before: the first before-image counts
         if command.phase.undoing:
             return self._drop()  # never claimed: there is nothing to undo
+        if context.plan is None:
+            return self._looked(_no_plan(context))
+        assert job.step is not None
         job.stage = _Stage.CHECKING
-        return [Check(step, context.plan, command.txn)]
+        return [Check(job.step, context.plan, command.txn)]
 
     def _looked(self, answer: Checked | Failure) -> list[Effect]:
         job = self._job
@@ -226,10 +247,11 @@ class Executor:
     def _run(self) -> list[Effect]:
         job = self._job
         assert job is not None
-        assert job.step is not None
         assert job.context is not None
-        assert job.context.plan is not None
         assert job.record is not None
+        if job.context.plan is None:
+            return self._ran(_no_plan(job.context))
+        assert job.step is not None
         job.stage = _Stage.RUNNING
         undo = job.command.phase.undoing
         return [Run(job.step, job.context.plan, job.command.txn, job.record.before, undo)]
@@ -325,8 +347,7 @@ class Executor:
         guard = ModifiedAt(key, entry.mod_revision if entry else 0)
         return [StoreIt(Commit(when=(guard,), then=(Put(key, encode(barrier)),)))]
 
-    def open_claims(self) -> Mapping[str, StepRecord]:
-        """Return this node's records that are in flight, by key: what a restarted agent has to see to."""
-        prefix = keys.node_steps_prefix(self.cluster, self.node)
-        found = {k: decode(StepRecord, e.value) for k, e in self._entries.items() if k.startswith(prefix)}
-        return {k: r for k, r in found.items() if r.mark.in_flight}
+
+def _no_plan(context: Context) -> Failure:
+    """Return the answer to a command whose plan cannot be read or is not the one the head names."""
+    return Failure(context.problem, "Nothing is done by a plan that was altered.", retryable=False)

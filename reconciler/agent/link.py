@@ -66,7 +66,7 @@ class _Watched:
 
 @dataclass(frozen=True, slots=True)
 class _Lost:
-    """The live lease is gone."""
+    """The live lease is gone, or the store did not answer a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Link:
             case None:
                 pass
             case _Lost():
-                raise StoreUnavailable("this agent's lease in etcd has ended")
+                raise StoreUnavailable("this agent's lease in etcd has ended, or etcd did not answer")
             case _Watched(prefix=prefix, item=news):
                 if isinstance(news, WatchEnded):
                     raise StoreUnavailable(f"the watch of {prefix} ended: {news.reason}")
@@ -301,13 +301,15 @@ class Link:
         lock = self._store.read(keys.lock(self._cluster))
         head = decode(Head, entry.value) if entry else None
         plan: Plan | None = None
+        problem = ""
         if head is not None and head.plan_digest == command.plan_digest:
             plan = self._plans.get(head.plan_digest)
             if plan is None:
                 try:
                     plan = frozen_plan(self._store, self._cluster, head)
-                except (JournalError, PlanError) as exc:
-                    LOG.error("%s", exc.message)  # noqa: TRY400  expected, told without a traceback
+                except JournalError as exc:
+                    problem = exc.message
+                    LOG.error("%s", problem)  # noqa: TRY400  expected, told without a traceback
                 else:
                     self._plans = {head.plan_digest: plan}
         return msg.Context(
@@ -315,7 +317,7 @@ class Link:
             entry.mod_revision if entry else 0,
             lock.create_revision if lock else 0,
             plan,
-            problem=self._lag(command, plan) if plan else "",
+            problem=self._lag(command, plan) if plan else problem,
         )
 
     def _lag(self, command: Command, plan: Plan) -> str:

@@ -31,7 +31,8 @@ class Heard:
 class Context:
     """What a command refers to, freshly read: the head with its revision, the lock's epoch, the plan.
 
-    `plan` is None when it could not be read or does not match the digest; `problem` says why.
+    `plan` is None when it cannot be read or does not match the digest, for good; `problem` says why. With a
+    plan, `problem` says what has to come first.
     """
 
     head: Head | None

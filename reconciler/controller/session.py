@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler import __version__
 from reconciler.controller.findings import findings_plan
+from reconciler.controller.settling import take_up
 from reconciler.controller.status import cluster_status
-from reconciler.controller.transactions import open_head, summaries, transaction
+from reconciler.controller.transactions import summaries, transaction
 from reconciler.engine.applier import Applier
 from reconciler.engine.driver import Driver
-from reconciler.engine.journal import begin, frozen_plan, heads, open_heads, reopen, txn_of
+from reconciler.engine.journal import begin, frozen_plan, heads, open_heads, txn_of
 from reconciler.engine.lock import Lock, acquire, holder_of
-from reconciler.engine.mirror import Mirror
 from reconciler.errors import Blocked, LockHeld, NotObserved, StalePlan
 from reconciler.model import keys
 from reconciler.model.configured import ConfiguredCluster, Secret
@@ -190,17 +190,7 @@ class ClusterSession:
             timeout_s=self._lock_timeout_s,
             on_lost=driver.lock_lost,
         ) as lock:
-            snapshot = self._list()
-            head = open_head(heads(snapshot, self._cluster), txn)
-            plan = frozen_plan(self._store, self._cluster, head)
-            mirror = Mirror(self._cluster)
-            mirror.load(snapshot)
-            if rollback and mirror.state(plan, head, dead=frozenset(), stopping=False).past_pivot:
-                raise Blocked(
-                    f"transaction {txn} is past its point of no return: it can only go forward",
-                    hint=f"gluster-state txn resume {txn}",
-                )
-            reopen(self._store, self._cluster, head, lock.epoch, undo=rollback)
+            plan = take_up(self._store, self._cluster, txn, lock.epoch, rollback=rollback)
             end = driver.run(self._applier(txn, plan, lock))
         result = self._result(plan, txn, end, self._clock.monotonic() - began)
         if rollback and result.outcome is Outcome.ROLLED_BACK:

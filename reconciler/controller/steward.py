@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from reconciler.controller.session import new_secret, who
 from reconciler.engine.applier import Applier
 from reconciler.engine.driver import Driver
-from reconciler.engine.journal import frozen_plan, heads
+from reconciler.engine.journal import frozen_plan, heads, stop_for_good
 from reconciler.engine.lock import acquire, holder_of
-from reconciler.errors import LockHeld, ReconcilerError, StoreError
+from reconciler.engine.messages import LockGone
+from reconciler.errors import JournalError, LockHeld, ReconcilerError, StoreError
 from reconciler.model import keys
 from reconciler.model.report import ProgressEvent
 from reconciler.txn.record import Head, LockRecord
@@ -47,11 +48,17 @@ class Steward:
                 LOG.error("%s", exc.message)  # noqa: TRY400  expected, told without a traceback
 
     def look_once(self) -> Head | None:
-        """Take over an orphaned transaction if there is one; return its head afterwards."""
-        orphan = self._orphan()
+        """Take over an orphaned transaction if there is one; return its head afterwards.
+
+        A steward that is stopped lets go of the transaction, and the next one goes on with it: that a
+        machine is shut down is no reason to wait for a human.
+        """
+        orphan = self.orphan()
         if orphan is None:
             return None
-        driver = Driver(self._store, self._cluster, self._clock, _log_event, self._stop.is_set)
+        driver = Driver(
+            self._store, self._cluster, self._clock, _log_event, self._stop.is_set, on_stop=LockGone()
+        )
         record = LockRecord(
             holder=who(),
             op_id=secrets.token_hex(8),
@@ -63,20 +70,29 @@ class Steward:
         except LockHeld:
             return None
         with lock:
-            orphan = self._active()
-            if orphan is None:
+            applier = self.take_over(lock.epoch)
+            if applier is None:
                 return None
-            LOG.warning("taking over transaction %s of %s", orphan.txn, orphan.holder)
-            plan = frozen_plan(self._store, self._cluster, orphan)
-            applier = Applier(
-                self._cluster, orphan.txn, plan, epoch=lock.epoch, holder=who(), secret=new_secret
-            )
             end = driver.run(applier)
         if end is not None:
             LOG.warning("transaction %s: %s", end.txn, end.state.value)
         return end
 
-    def _orphan(self) -> Head | None:
+    def take_over(self, epoch: int) -> Applier | None:
+        """Return an engine for the active transaction, or None; the lock with this epoch is ours."""
+        orphan = self._active()
+        if orphan is None:
+            return None
+        LOG.warning("taking over transaction %s of %s", orphan.txn, orphan.holder)
+        try:
+            plan = frozen_plan(self._store, self._cluster, orphan)
+        except JournalError as exc:
+            stop_for_good(self._store, self._cluster, orphan, epoch, exc.message)
+            raise
+        return Applier(self._cluster, orphan.txn, plan, epoch=epoch, holder=who(), secret=new_secret)
+
+    def orphan(self) -> Head | None:
+        """Return an active transaction that nobody drives."""
         if holder_of(self._store, self._cluster) is not None:
             return None
         return self._active()

@@ -10,9 +10,23 @@ Architecture invariant: nothing here opens a connection, reads a clock or starts
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
 
+from reconciler.engine.messages import (
+    Answered,
+    Effect,
+    End,
+    Event,
+    Loaded,
+    LockGone,
+    Reload,
+    StopAsked,
+    Tell,
+    Tick,
+    Write,
+)
 from reconciler.engine.mirror import Mirror
 from reconciler.engine.store_steps import effect_of, undo_of
 from reconciler.errors import JournalError
@@ -25,13 +39,11 @@ from reconciler.plan.step import Plan, Step
 from reconciler.ports.store import (
     Changes,
     Commit,
-    Committed,
     Compare,
     CreatedAt,
     ModifiedAt,
     Operation,
     Put,
-    Snapshot,
 )
 from reconciler.txn.machine import (
     AskBarrier,
@@ -50,72 +62,6 @@ from reconciler.txn.record import Barrier, Command, Head, HeadState, Mark, Phase
 GONE_AFTER_S = 45.0  #: an agent without a lease for this long is not waited for
 TELL_EVERY_S = 10.0  #: how often a long step says that it still goes on
 MAX_TAKEOVERS = 3  #: a transaction taken up more often than this is paused for a human
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A full listing of the cluster's entries."""
-
-    snapshot: Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The answer to a Write; None if no answer came."""
-
-    tag: str
-    committed: Committed | None
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time went by: `monotonic` seconds, `wall` second for records."""
-
-    monotonic: float
-    wall: int
-
-
-@dataclass(frozen=True, slots=True)
-class StopAsked:
-    """The user wants to stop at a safe point."""
-
-
-@dataclass(frozen=True, slots=True)
-class LockGone:
-    """Our lease on the lock must be considered lost."""
-
-
-Event = Loaded | Changes | Answered | Tick | StopAsked | LockGone
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Run a guarded commit and hand the answer back under `tag`."""
-
-    tag: str
-    commit: Commit
-
-
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """List the cluster's entries again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Tell the user."""
-
-    event: ProgressEvent
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The engine has nothing more to do. `head` is None when the lock was lost: somebody else goes on."""
-
-    head: Head | None
-
-
-Effect = Write | Reload | Tell | End
 
 
 class Applier:
@@ -158,7 +104,7 @@ class Applier:
             return []
         match event:
             case LockGone():
-                return self._end(None)
+                return self._end(self._at_rest())
             case StopAsked():
                 self._stopping = True
             case Tick(monotonic=now, wall=wall):
@@ -182,13 +128,25 @@ class Applier:
         head = self._mirror.head(self._txn)
         if head is None:
             raise JournalError(f"transaction {self._txn} has no head")
+        if not head.state.active:  # whoever brought it there, and whatever became of our lock since
+            with suppress(JournalError):
+                return [*self._news(self._state(head)), *self._end(head)]
+            return self._end(head)
         if self._mirror.epoch() != self._epoch:
             return self._end(None)
-        if not head.state.active:
-            return [*self._news(self._state(head)), *self._end(head)]
         if head.phase.epoch != self._epoch:
             return self._take_over(head)
-        state = self._state(head)
+        try:
+            return self._go_on(self._state(head))
+        except JournalError as exc:  # a record that cannot be is never guessed at
+            return self._write_head(replace(head, state=HeadState.STUCK, reason=exc.message))
+
+    def _at_rest(self) -> Head | None:
+        """Return the head if nobody has to go on with the transaction, else None."""
+        head = self._mirror.head(self._txn)
+        return head if head and not head.state.active else None
+
+    def _go_on(self, state: TxnState) -> list[Effect]:
         effects = self._news(state)
         for move in next_moves(state):
             effects += self._make(state, move)
@@ -224,9 +182,11 @@ class Applier:
                 turned = replace(
                     state.head, state=HeadState.ROLLING_BACK, phase=Phase(self._epoch, 1), reason=reason
                 )
-                written = self._write_head(turned)
+                written = self._write_head(turned, self._unclaimed(state))
                 return [told, *written] if written else []
             case Finish(state=end, reason=reason):
+                if self._pending:
+                    return []  # a command of ours that we do not see yet may be claimed any time
                 return self._write_head(replace(state.head, state=end, reason=reason or state.head.reason))
             case AskBarrier(node=node):
                 key = keys.barrier_request(self._cluster, node)
@@ -247,28 +207,44 @@ class Applier:
             case Perform(step=step):
                 return self._perform(state, step)
 
+    def _unclaimed(self, state: TxnState) -> list[Compare]:
+        """Return guards that no step behind the point of no return has been claimed meanwhile.
+
+        Only one that is ready can have been commanded.
+        """
+        done = {s.step_id for s in state.steps if state.mark(s) is Mark.DONE}
+        ready = [s for s in state.steps if s.irrevocable and done.issuperset(s.needs)]
+        keys_of = (self._mirror.step_key(self._txn, s) for s in ready)
+        return [ModifiedAt(key, self._mirror.modified(key)) for key in keys_of]
+
     def _perform(self, state: TxnState, step: Step) -> list[Effect]:
-        key = self._mirror.step_key(self._txn, step)
         known = state.records.get(step.step_id)
-        early: tuple[tuple[Operation, ...], ...] = ()
         if state.head.phase.undoing:
             assert known is not None
-            operations = undo_of(step, self._plan, known.before)
             record = replace(known, mark=Mark.UNDONE, phase=state.head.phase, at=self._wall)
-        else:
-            effect = effect_of(step, self._plan, self._mirror.entries, now=self._wall, secret=self._secret)
-            early, operations = effect.early, effect.operations
-            record = StepRecord(
-                step=step.step_id,
-                mark=Mark.DONE,
-                phase=state.head.phase,
-                before=effect.before,
-                at=self._wall,
-            )
-        check_transition(step.step_id, known.mark if known else None, record.mark)
-        for batch in early:
+            return self._write_step(step, known, record, undo_of(step, self._plan, known.before))
+        at = known.at if known else self._wall
+        effect = effect_of(step, self._plan, self._mirror.entries, now=at, secret=self._secret)
+        record = StepRecord(
+            step=step.step_id,
+            mark=Mark.DONE,
+            phase=state.head.phase,
+            before=known.before if known else effect.before,
+            at=at,
+        )
+        if effect.early and known is None:
+            # What takes several commits is claimed before the first of them.
+            return self._write_step(step, known, replace(record, mark=Mark.CLAIMED), ())
+        for batch in effect.early:
             if any(self._lacks(op) for op in batch):  # earlier batches first, one at a time
                 return self._write(batch[0].key, batch)
+        return self._write_step(step, known, record, effect.operations)
+
+    def _write_step(
+        self, step: Step, known: StepRecord | None, record: StepRecord, operations: tuple[Operation, ...]
+    ) -> list[Effect]:
+        check_transition(step.step_id, known.mark if known else None, record.mark)
+        key = self._mirror.step_key(self._txn, step)
         return self._write(key, (Put(key, encode(record)), *operations))
 
     def _lacks(self, op: Operation) -> bool:
@@ -277,11 +253,13 @@ class Applier:
 
     # ------------------------------------------------------------ writing
 
-    def _write_head(self, head: Head) -> list[Effect]:
+    def _write_head(self, head: Head, also: Iterable[Compare] = ()) -> list[Effect]:
         key = keys.head(self._cluster, self._txn)
-        return self._write(key, (Put(key, encode(replace(head, updated_at=self._wall))),))
+        return self._write(key, (Put(key, encode(replace(head, updated_at=self._wall))),), also)
 
-    def _write(self, tag: str, operations: tuple[Operation, ...]) -> list[Effect]:
+    def _write(
+        self, tag: str, operations: tuple[Operation, ...], also: Iterable[Compare] = ()
+    ) -> list[Effect]:
         """Return the guarded write, unless one of the same key is still under way."""
         if tag in self._pending:
             return []
@@ -290,6 +268,7 @@ class Applier:
         guards: list[Compare] = [
             CreatedAt(keys.lock(self._cluster), self._epoch),
             ModifiedAt(head_key, self._mirror.modified(head_key)),
+            *also,
         ]
         guards += [
             ModifiedAt(op.key, self._mirror.modified(op.key)) for op in operations if op.key != head_key

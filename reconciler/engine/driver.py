@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from reconciler.engine.applier import (
+from reconciler.engine.messages import (
     Answered,
-    Applier,
     Effect,
     End,
     Event,
@@ -26,12 +25,14 @@ from reconciler.model import keys
 from reconciler.ports.store import Changes, Snapshot, Store, WatchEnded
 
 if TYPE_CHECKING:
+    from reconciler.engine.applier import Applier
     from reconciler.model.ids import ClusterId
     from reconciler.model.report import ProgressEvent
     from reconciler.ports.node import Clock
     from reconciler.txn.record import Head
 
 TICK_S = 0.25
+AT_A_SAFE_POINT = StopAsked()
 
 
 class Driver:
@@ -44,9 +45,21 @@ class Driver:
         clock: Clock,
         tell: Callable[[ProgressEvent], None],
         stop: Callable[[], bool],
+        *,
+        on_stop: Event = AT_A_SAFE_POINT,
     ) -> None:
+        """Make a driver.
+
+        Args:
+            store: where the transaction is.
+            cluster: whose.
+            clock: time.
+            tell: called with what happens, in order.
+            stop: whether to stop; asked again and again.
+            on_stop: what the engine hears then: to pause at a safe point, or to let go at once.
+        """
         self._store, self._cluster, self._clock = store, cluster, clock
-        self._tell, self._stop = tell, stop
+        self._tell, self._stop, self._on_stop = tell, stop, on_stop
         self._events: queue.SimpleQueue[Event | WatchEnded] = queue.SimpleQueue()
         self._result: Head | None = None
         self._over = False
@@ -80,7 +93,7 @@ class Driver:
                     self._dispatch(applier, event)
                 if self._stop() and not asked and not self._over:
                     asked = True
-                    self._dispatch(applier, StopAsked())
+                    self._dispatch(applier, self._on_stop)
         finally:
             watch.close()
         return self._result

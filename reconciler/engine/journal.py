@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reconciler.errors import JournalError, OutcomeUnknown, StalePlan
+from reconciler.errors import JournalError, OutcomeUnknown, PlanError, StalePlan
 from reconciler.model import keys
 from reconciler.model.codec import decode, encode
 from reconciler.model.ids import Address, ClusterId, TxnId, VolumeId
@@ -19,6 +19,9 @@ from reconciler.ports.store import Absent, Commit, Compare, CreatedAt, ModifiedA
 from reconciler.txn.record import Head, HeadState, Phase
 
 CHUNK = 120_000  #: characters of plan text in one key; four bytes each still fit a value
+
+
+CERTAIN_TRIES = 5  #: of a write whose answers get lost
 
 
 def txn_of(plan: Plan) -> TxnId:
@@ -41,8 +44,12 @@ def begin(store: Store, cluster: ClusterId, plan: Plan, head: Head, epoch: int) 
     for number, chunk in enumerate(chunks):
         key = keys.plan_chunk(cluster, head.txn, number)
         known = store.read(key)
-        if known is None or known.value != chunk:
-            _certain(store, Commit(when=(lock, Absent(key)), then=(Put(key, chunk),)), key, chunk)
+        if known is None:
+            put = Commit(when=(lock, Absent(key)), then=(Put(key, chunk),))
+            if not _certain(store, put, key, chunk):
+                raise StalePlan(f"plan {plan.plan_id} is not begun: somebody else took the lock")
+        elif known.value != chunk:
+            raise JournalError(f"{key} holds another text than plan {plan.plan_id}")
     head = replace(head, plan_id=plan.plan_id, plan_digest=digest(plan), chunks=len(chunks))
     guards = (lock, Absent(head_key), *read_guards(cluster, plan))
     if not _certain(store, Commit(when=guards, then=(Put(head_key, encode(head)),)), head_key, encode(head)):
@@ -104,14 +111,46 @@ def _moved(store: Store, cluster: ClusterId, plan: Plan) -> str:
 
 
 def _certain(store: Store, commit: Commit, key: str, value: str) -> bool:
-    """Run a commit; when its answer is lost, tell from the key whether it happened."""
-    try:
-        return store.commit(commit).succeeded
-    except OutcomeUnknown:
-        entry = store.read(key)
-        if entry and entry.value == value:
-            return True
-        return store.commit(commit).succeeded  # guarded by absence: the late one and this cannot both win
+    """Run a commit that writes `value`, unique to us, under `key`; return whether it happened.
+
+    A lost answer is settled by reading. If the write is not there, it is tried again: its guards hold for
+    one of the two only. That one may be the first, arriving late, which is why a refusal is read back, too.
+
+    Raises OutcomeUnknown if no answer comes for a while.
+    """
+    for left in reversed(range(CERTAIN_TRIES)):
+        try:
+            if store.commit(commit).succeeded:
+                return True
+        except OutcomeUnknown:
+            entry = store.read(key)
+            if entry is not None and entry.value == value:
+                return True
+            if not left:
+                raise
+        else:
+            entry = store.read(key)
+            return entry is not None and entry.value == value
+    raise AssertionError("the last try returns or raises")
+
+
+def stop_for_good(store: Store, cluster: ClusterId, head: Head, epoch: int, reason: str) -> Head:
+    """Write the head of a transaction that cannot go on as STUCK, so that a human looks at it.
+
+    Raises StalePlan if the lock or the head has moved on.
+    """
+    key = keys.head(cluster, head.txn)
+    entry = store.read(key)
+    phase = Phase(epoch, head.phase.direction)
+    stuck = replace(head, state=HeadState.STUCK, phase=phase, reason=reason)
+    guards = (CreatedAt(keys.lock(cluster), epoch), ModifiedAt(key, entry.mod_revision if entry else 0))
+    if (
+        entry is None
+        or decode(Head, entry.value) != head
+        or not _certain(store, Commit(when=guards, then=(Put(key, encode(stuck)),)), key, encode(stuck))
+    ):
+        raise StalePlan(f"transaction {head.txn} has moved on", hint="Look at it again.")
+    return stuck
 
 
 def heads(snapshot: Snapshot, cluster: ClusterId) -> tuple[Head, ...]:
@@ -134,7 +173,8 @@ def frozen_plan(store: Store, cluster: ClusterId, head: Head) -> Plan:
     """Return the plan of a transaction.
 
     Raises:
-        JournalError: a chunk is missing, or the text is not what the head's digest names.
+        JournalError: a chunk is missing, or the text is no plan, or is not, to the byte, the one that the
+            head names.
     """
     parts = []
     for number in range(head.chunks):
@@ -142,7 +182,11 @@ def frozen_plan(store: Store, cluster: ClusterId, head: Head) -> Plan:
         if entry is None:
             raise JournalError(f"transaction {head.txn}: chunk {number} of its plan is missing")
         parts.append(entry.value)
-    plan = parse_document("".join(parts))
-    if digest(plan) != head.plan_digest:
+    text = "".join(parts)
+    try:
+        plan = parse_document(text)
+    except PlanError as exc:
+        raise JournalError(f"transaction {head.txn}: {exc.message}") from exc
+    if digest(plan) != head.plan_digest or canonical_text(plan) != text:
         raise JournalError(f"transaction {head.txn}: its plan is not the one that its head names")
     return plan

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from reconciler.errors import JournalError
 from reconciler.model import keys
@@ -18,6 +19,7 @@ from reconciler.ports.store import Change, Entry, Snapshot
 from reconciler.txn.machine import TxnState
 from reconciler.txn.record import Barrier, Command, Head, Phase, StepRecord
 
+T = TypeVar("T")
 _IGNORED = re.compile(r"/node/[^/]+/(facts|ask|answer)/")
 
 
@@ -28,6 +30,7 @@ class Mirror:
     cluster: ClusterId
     entries: dict[str, Entry] = field(default_factory=dict)
     revision: int = 0
+    _decoded: dict[str, tuple[int, object]] = field(default_factory=dict)  #: by key: revision and record
 
     def load(self, snapshot: Snapshot) -> None:
         """Take a listing in place of everything known."""
@@ -35,11 +38,14 @@ class Mirror:
         self.revision = max(self.revision, snapshot.revision)
 
     def take(self, changes: Iterable[Change], revision: int) -> bool:
-        """Take changes from a watch; return true if any of them matters."""
+        """Take changes from a watch; return true if any of them matters.
+
+        What a listing has shown already is passed over: a watch that lags behind it must not bring back a
+        key that was deleted in between.
+        """
         mattered = False
         for change in changes:
-            known = self.entries.get(change.key)
-            if _IGNORED.search(change.key) or (known and known.mod_revision > change.mod_revision):
+            if _IGNORED.search(change.key) or change.mod_revision <= self.revision:
                 continue
             mattered = True
             if change.value is None:
@@ -56,8 +62,7 @@ class Mirror:
 
     def head(self, txn: TxnId) -> Head | None:
         """Return the head of a transaction."""
-        entry = self.entries.get(keys.head(self.cluster, txn))
-        return decode(Head, entry.value) if entry else None
+        return self._record(Head, keys.head(self.cluster, txn))
 
     def epoch(self) -> int:
         """Return the create-revision of the lock, or 0 if nobody holds it."""
@@ -83,21 +88,19 @@ class Mirror:
         dispatched: dict[StepId, tuple[Phase, int]] = {}
         barriers: dict[NodeId, Phase] = {}
         for step in plan.steps:
-            entry = self.entries.get(self.step_key(head.txn, step))
-            if entry:
-                record = decode(StepRecord, entry.value)
+            key = self.step_key(head.txn, step)
+            if (record := self._record(StepRecord, key)) is not None:
                 if record.step != step.step_id:
-                    raise JournalError(f"the record under {entry.key} is about step {record.step}")
+                    raise JournalError(f"the record under {key} is about step {record.step}")
                 records[step.step_id] = record
             if step.node is None:
                 continue
-            entry = self.entries.get(keys.command(self.cluster, step.node, head.txn, step.step_id))
-            if entry:
-                command = decode(Command, entry.value)
+            command = self._record(Command, keys.command(self.cluster, step.node, head.txn, step.step_id))
+            if command is not None:
                 dispatched[step.step_id] = (command.phase, command.attempt)
-            entry = self.entries.get(keys.barrier(self.cluster, step.node))
-            if entry and step.node not in barriers:
-                barriers[step.node] = decode(Barrier, entry.value).phase
+            if step.node not in barriers:
+                answer = self._record(Barrier, keys.barrier(self.cluster, step.node))
+                barriers[step.node] = answer.phase if answer else Phase(0, 0)
         return TxnState(
             steps=plan.steps,
             head=head,
@@ -107,3 +110,15 @@ class Mirror:
             dead=dead,
             stopping=stopping,
         )
+
+    def _record(self, cls: type[T], key: str) -> T | None:
+        """Return the record under a key, decoded once for each of its revisions."""
+        entry = self.entries.get(key)
+        if entry is None:
+            return None
+        known = self._decoded.get(key)
+        if known is None or known[0] != entry.mod_revision:
+            known = (entry.mod_revision, decode(cls, entry.value))
+            self._decoded[key] = known
+        assert isinstance(known[1], cls)
+        return known[1]

@@ -1,8 +1,8 @@
 """Steps that change only the store: the engine does them, in one commit with their record.
 
 Because effect and record are one atomic commit, such a step is never in doubt. A volume with more bricks
-than one commit can carry writes its bricks first, in batches that are harmless without the volume's record,
-and the record with the last of them.
+than one commit can carry is claimed first, then writes in batches of which each but the last may be seen for
+a while: bricks without the volume's record, which nobody looks at. Only a step that is not undone may do so.
 """
 
 from __future__ import annotations

@@ -51,6 +51,11 @@ class Step:
     version: int = 1
     timeout_s: int = 60
 
+    @property
+    def irrevocable(self) -> bool:
+        """Return true for the pivot and everything behind it."""
+        return self.step_class is not StepClass.COMPENSATABLE
+
 
 class Action(Enum):
     """What happens to an object, as in the plan document (gitops 3.9)."""

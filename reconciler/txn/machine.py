@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from reconciler.errors import JournalError
 from reconciler.model.ids import NodeId, StepId
-from reconciler.plan.step import Step, StepClass
+from reconciler.plan.step import Step
 from reconciler.txn.record import Direction, Head, HeadState, Mark, Phase, StepRecord
 
 MAX_ATTEMPTS = 3  #: tries of one step whose failure says that trying again may help
@@ -77,9 +77,7 @@ class TxnState:
     @property
     def past_pivot(self) -> bool:
         """Return true once a step that cannot be undone has been claimed: there is only forward."""
-        return any(
-            s.step_class is not StepClass.COMPENSATABLE and self.mark(s) is not None for s in self.steps
-        )
+        return any(s.irrevocable and self.mark(s) not in (None, Mark.REFUSED) for s in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,19 +157,32 @@ def _do_moves(state: TxnState) -> tuple[Move, ...]:
 def _undo_moves(state: TxnState) -> tuple[Move, ...]:
     open_steps = [s for s in state.steps if not settled_backward(state, s)]
     stuck = [s for s in open_steps if state.mark(s) is Mark.UNDO_FAILED and not _may_retry(state, s)]
-    if stuck and not _in_flight(state):
-        return (Finish(HeadState.STUCK, _failure(state, stuck[0])),)
+    if stuck:  # undo is total or stops
+        return () if _in_flight(state) else (Finish(HeadState.STUCK, _failure(state, stuck[0])),)
     if not open_steps:
         return (Finish(HeadState.ROLLED_BACK, state.head.reason),)
     if state.stopping:
         return () if _in_flight(state) else (Finish(HeadState.PAUSED, "stopped by the user"),)
-    blocked = {need for s in open_steps for need in s.needs}
-    ready = [s for s in open_steps if s.step_id not in blocked and s not in stuck]
+    blocked = _needed_by(state, open_steps)
+    ready = [s for s in open_steps if s.step_id not in blocked]
     alive = [s for s in ready if s.node not in state.dead]
     if not alive and ready and not _in_flight(state):
         lost = ready[0]
         return (Finish(HeadState.STUCK, f'the agent on {lost.peer} is gone: cannot undo "{lost.title}"'),)
     return _moves_for(state, alive)
+
+
+def _needed_by(state: TxnState, open_steps: list[Step]) -> set[StepId]:
+    """Return what `open_steps` rest on, also through steps that are settled themselves.
+
+    A step needs only lower ones, so one pass from the last to the first finds all.
+    """
+    resting = {s.step_id for s in open_steps}
+    needed: set[StepId] = set()
+    for step in sorted(state.steps, key=lambda s: s.step_id, reverse=True):
+        if step.step_id in resting or step.step_id in needed:
+            needed.update(step.needs)
+    return needed
 
 
 def _moves_for(state: TxnState, ready: list[Step]) -> tuple[Move, ...]:
@@ -205,15 +216,20 @@ def _needs_barrier(state: TxnState, step: Step) -> NodeId | None:
 
 
 def _outstanding(state: TxnState, step: Step) -> bool:
-    """Return true if the step's newest command is of this phase and not answered yet."""
+    """Return true if the step's newest command is of this phase and not answered yet.
+
+    A report of an older phase that arrives late answers it, too, if it leaves the node nothing to do.
+    """
     if step.node is None or step.step_id not in state.dispatched:
         return False
     phase, attempt = state.dispatched[step.step_id]
     if phase != state.head.phase:
         return False
     record = state.records.get(step.step_id)
-    answered = record and (record.phase, record.attempt) == (phase, attempt) and not record.mark.in_flight
-    return not answered
+    if record is None or record.mark.in_flight:
+        return True
+    settled = Mark.UNDONE if phase.undoing else Mark.DONE
+    return record.mark is not settled and (record.phase, record.attempt) != (phase, attempt)
 
 
 def _in_flight(state: TxnState) -> bool:

@@ -1,0 +1,263 @@
+"""Named mutations of the product: each takes one safeguard of the protocol away, in the running program.
+
+A mutation replaces a text inside one function's source, which must be there exactly once: so the list cannot
+outlive what it is about.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from reconciler.agent.executor import Executor
+from reconciler.engine import journal
+from reconciler.engine.applier import Applier
+from reconciler.txn import machine
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One mutation: in `owner`'s function `name`, `old` becomes `new`."""
+
+    title: str
+    owner: Any
+    name: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return self.title.replace(" ", "-")
+
+    def apply(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Put the mutated function in the place of the real one, until the test ends."""
+        real: Callable[..., Any] = inspect.unwrap(getattr(self.owner, self.name))
+        source = textwrap.dedent(inspect.getsource(real))
+        assert source.count(self.old) == 1, f"{self.title}: {source.count(self.old)} times in {self.name}"
+        scope: dict[str, Any] = {}
+        module = sys.modules[real.__module__]
+        exec(compile(source.replace(self.old, self.new), f"<{self.title}>", "exec"), vars(module), scope)
+        monkeypatch.setattr(self.owner, self.name, scope[self.name])
+        for other in list(sys.modules.values()):  # those that have imported it by name
+            if getattr(other, self.name, None) is real:
+                monkeypatch.setattr(other, self.name, scope[self.name])
+
+
+MUTANTS = (
+    # ---- journal before effect
+    Mutant(
+        "the effect comes before the claim",
+        Executor,
+        "_stored",
+        "if job.stage is _Stage.CLAIMING:",
+        "if False:",
+    ),
+    Mutant(
+        "the claim is not written",
+        Executor,
+        "_claim",
+        "return self._write(mark, before=before, guarded=True)",
+        "self._write(mark, before=before); return self._run()",
+    ),
+    Mutant(
+        "the before-image is taken again on resume",
+        Executor,
+        "_look",
+        "job.known.mark is not Mark.REFUSED",
+        "job.command.phase.undoing",
+    ),
+    Mutant(
+        "the before-image is not kept",
+        Executor,
+        "_write",
+        "(base.before if base else {})",
+        "{}",
+    ),
+    # ---- guards
+    Mutant(
+        "a claim does not compare the lock",
+        Executor,
+        "_commit",
+        "CreatedAt(keys.lock(self.cluster), job.command.phase.epoch),",
+        "",
+    ),
+    Mutant(
+        "a claim does not compare the head",
+        Executor,
+        "_commit",
+        "ModifiedAt(keys.head(self.cluster, txn), job.context.head_revision),",
+        "",
+    ),
+    Mutant(
+        "a claim compares neither lock nor head",
+        Executor,
+        "_write",
+        "guarded=guarded)]",
+        "guarded=False)]",
+    ),
+    Mutant(
+        "an agent looks at neither lock nor head",
+        Executor,
+        "_read",
+        "if not current or not self._wanted(command):",
+        "if not self._wanted(command):",
+    ),
+    Mutant(
+        "a report does not compare its claim",
+        Executor,
+        "_commit",
+        "= [ModifiedAt(key, job.revision)]",
+        "= []",
+    ),
+    Mutant(
+        "an engine does not compare the lock",
+        Applier,
+        "_write",
+        "CreatedAt(keys.lock(self._cluster), self._epoch),",
+        "",
+    ),
+    Mutant(
+        "an engine does not compare the head",
+        Applier,
+        "_write",
+        "ModifiedAt(head_key, self._mirror.modified(head_key)),",
+        "",
+    ),
+    Mutant(
+        "an engine does not compare what it overwrites",
+        Applier,
+        "_write",
+        "if op.key != head_key",
+        "if False",
+    ),
+    # ---- phases and barriers
+    Mutant("no barrier at all", machine, "_needs_barrier", "assert step.node is not None", "return None"),
+    Mutant(
+        "no barrier for what is in doubt",
+        machine,
+        "_needs_barrier",
+        "return step.node\n        # A",
+        "return None\n        # A",
+    ),
+    Mutant(
+        "no barrier at the turn",
+        machine,
+        "_needs_barrier",
+        "return step.node if turned else None",
+        "return None",
+    ),
+    Mutant(
+        "a takeover keeps the phase's epoch",
+        Applier,
+        "_take_over",
+        "phase = Phase(self._epoch, head.phase.direction)",
+        "phase = head.phase",
+    ),
+    Mutant(
+        "a takeover goes forward again",
+        Applier,
+        "_take_over",
+        "phase = Phase(self._epoch, head.phase.direction)",
+        "phase = Phase(self._epoch, 0)",
+    ),
+    Mutant(
+        "a phase is acknowledged with a step under way",
+        Executor,
+        "_next",
+        "if self._job or self._acknowledging or self._waiting:",
+        "if self._job and not self._entries.get(keys.barrier_request(self.cluster, self.node)):",
+    ),
+    Mutant(
+        "a transaction is taken up without end",
+        Applier,
+        "_take_over",
+        "if taken.attempts > MAX_TAKEOVERS:",
+        "if False:",
+    ),
+    # ---- what is decided
+    Mutant("needs are not waited for", machine, "_do_moves", "and done.issuperset(s.needs)", ""),
+    Mutant(
+        "a failed step is not undone",
+        machine,
+        "_settled_backward",
+        "(None, Mark.REFUSED, Mark.UNDONE)",
+        "(None, Mark.REFUSED, Mark.UNDONE, Mark.FAILED)",
+    ),
+    Mutant(
+        "a claimed step is not undone",
+        machine,
+        "_settled_backward",
+        "(None, Mark.REFUSED, Mark.UNDONE)",
+        "(None, Mark.REFUSED, Mark.UNDONE, Mark.CLAIMED)",
+    ),
+    Mutant(
+        "a failed undo is forgotten",
+        machine,
+        "_settled_backward",
+        "(None, Mark.REFUSED, Mark.UNDONE)",
+        "(None, Mark.REFUSED, Mark.UNDONE, Mark.UNDO_FAILED)",
+    ),
+    Mutant(
+        "undone in forward order",
+        machine,
+        "_undo_moves",
+        "if s.step_id not in blocked]",
+        "if not {o.step_id for o in open_steps}.intersection(s.needs)]",
+    ),
+    Mutant(
+        "undone in any order",
+        machine,
+        "_undo_moves",
+        "if s.step_id not in blocked]",
+        "]",
+    ),
+    Mutant(
+        "retried without end",
+        machine,
+        "_may_retry",
+        "return record.retryable and record.attempt < MAX_ATTEMPTS",
+        "return record.retryable",
+    ),
+    Mutant(
+        "what is in doubt on a dead node counts as undone",
+        machine,
+        "_undo_moves",
+        "Finish(HeadState.STUCK, f'the agent",
+        "Finish(HeadState.ROLLED_BACK, f'the agent",
+    ),
+    Mutant(
+        "paused with a step under way",
+        machine,
+        "_do_moves",
+        'return () if _in_flight(state) else (Finish(HeadState.PAUSED, "stopped by the user"),)',
+        'return (Finish(HeadState.PAUSED, "stopped by the user"),)',
+    ),
+    Mutant("at rest with a command on its way", Applier, "_make", "if self._pending:", "if False:"),
+    Mutant(
+        "several commits without a claim",
+        Applier,
+        "_perform",
+        "if effect.early and known is None:",
+        "if False:",
+    ),
+    # ---- the journal
+    Mutant(
+        "the plan's digest is not compared",
+        journal,
+        "frozen_plan",
+        "if digest(plan) != head.plan_digest or canonical_text(plan) != text:",
+        "if False:",
+    ),
+    Mutant(
+        "a lost answer to the beginning is a no",
+        journal,
+        "_certain",
+        "if entry is not None and entry.value == value:",
+        "if True:\n                return False\n            if False:",
+    ),
+)
