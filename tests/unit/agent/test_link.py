@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -12,10 +13,12 @@ from reconciler.agent import messages as msg
 from reconciler.agent.link import Link
 from reconciler.agent.node import Node
 from reconciler.errors import StepError, StoreUnavailable
+from reconciler.model import keys
 from reconciler.model.ids import ClusterId, PeerName, TxnId
 from reconciler.ports.node import Call, Checked, Effect
 from reconciler.ports.store import Entry
 from tests.plan_samples import CREATE, node
+from tests.txn_samples import CLUSTER, PLAN, TXN, Journal
 
 STEP = next(step for step in CREATE.steps if step.volume is not None and step.node is not None)
 
@@ -101,3 +104,30 @@ def test_trouble_with_the_store_is_no_failure_of_the_step() -> None:
     with pytest.raises(StoreUnavailable):
         made._effect(DO)
     assert made._queue.empty()
+
+
+def following(journal: Journal) -> Link:
+    made = link(None, journal.store)
+    made._cluster = CLUSTER
+    return made
+
+
+def test_an_altered_plan_is_no_plan_and_the_reason_is_passed_on() -> None:
+    journal = Journal()
+    made = following(journal)
+    command = journal.command(1, journal.phase)
+    context = made._context(command)
+    assert (context.head, context.epoch, context.plan, context.problem) == (
+        journal.head,
+        journal.epoch,
+        PLAN,
+        "",
+    )
+    entry = journal.store.read(keys.plan_chunk(CLUSTER, TXN, 0))
+    assert entry is not None
+    journal.put(entry.key, entry.value.replace("do 1", "do 9"))
+    again = following(journal)._context(command)
+    assert again.plan is None
+    assert "altered" in again.problem
+    other = following(journal)._context(replace(command, plan_digest="sha256:0"))
+    assert (other.plan, other.problem) == (None, ""), "a command of another plan: it is set aside"

@@ -1,0 +1,227 @@
+"""Beginning, opening again and reading back, with answers that get lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from reconciler.adapters.memory_store import MemoryStore
+from reconciler.engine.journal import (
+    CERTAIN_TRIES,
+    begin,
+    frozen_plan,
+    heads,
+    open_heads,
+    reopen,
+    stop_for_good,
+    txn_of,
+)
+from reconciler.errors import JournalError, OutcomeUnknown, StalePlan
+from reconciler.model import keys
+from reconciler.model.codec import decode
+from reconciler.model.ids import Address
+from reconciler.plan.document import canonical_text
+from reconciler.plan.step import ReadKey
+from reconciler.ports.store import Commit, Committed, Entry, Put
+from reconciler.txn.record import Head, HeadState, Phase
+from tests.plan_samples import CREATE
+from tests.txn_samples import CLUSTER, PLAN, TXN, Journal, head
+
+HEAD = keys.head(CLUSTER, TXN)
+CHUNK = keys.plan_chunk(CLUSTER, TXN, 0)
+
+
+class Scripted:
+    """A store that does something of its own at some commits, counted from 1."""
+
+    def __init__(self, store: MemoryStore, script: dict[int, Callable[[Commit], Committed]]) -> None:
+        self._store, self._script, self.commits = store, script, 0
+
+    def read(self, key: str) -> Entry | None:
+        return self._store.read(key)
+
+    def commit(self, commit: Commit) -> Committed:
+        self.commits += 1
+        return self._script.get(self.commits, self._store.commit)(commit)
+
+
+def unsent(_: Commit) -> Committed:
+    raise OutcomeUnknown("no answer")
+
+
+def locked() -> tuple[MemoryStore, int]:
+    """Return a store whose lock is held, without a transaction."""
+    journal = Journal()
+    for key in (HEAD, CHUNK):
+        journal.delete(key)
+    return journal.store, journal.epoch
+
+
+def test_a_plan_is_frozen_and_read_back() -> None:
+    store, epoch = locked()
+    begun = begin(store, CLUSTER, PLAN, head(Phase(epoch, 0)), epoch)
+    assert begun.txn == txn_of(PLAN)
+    assert frozen_plan(store, CLUSTER, begun) == PLAN
+    listed = heads(store.read_prefix(keys.cluster_prefix(CLUSTER)), CLUSTER)
+    assert listed == (begun,) == open_heads(listed)
+    assert open_heads([replace(begun, state=HeadState.COMMITTED)]) == ()
+
+
+def test_a_plan_is_used_once() -> None:
+    journal = Journal()
+    with pytest.raises(StalePlan, match="was applied before"):
+        begin(journal.store, CLUSTER, PLAN, head(journal.phase), journal.epoch)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("happens", [True, False])
+def test_a_lost_answer_is_settled_by_reading(at: int, happens: bool) -> None:
+    store, epoch = locked()
+
+    def unheard(commit: Commit) -> Committed:
+        store.commit(commit)
+        raise OutcomeUnknown("no answer")
+
+    scripted = Scripted(store, {at: unheard if happens else unsent})
+    begun = begin(scripted, CLUSTER, PLAN, head(Phase(epoch, 0)), epoch)  # type: ignore[arg-type]
+    assert frozen_plan(store, CLUSTER, begun) == PLAN
+
+
+def test_a_first_try_that_arrives_before_the_second_is_no_refusal() -> None:
+    store, epoch = locked()
+    late: list[Commit] = []
+
+    def first(commit: Commit) -> Committed:
+        late.append(commit)
+        raise OutcomeUnknown("no answer")
+
+    def second(commit: Commit) -> Committed:
+        assert store.commit(late[0]).succeeded
+        return store.commit(commit)
+
+    scripted = Scripted(store, {2: first, 3: second})
+    begun = begin(scripted, CLUSTER, PLAN, head(Phase(epoch, 0)), epoch)  # type: ignore[arg-type]
+    entry = store.read(HEAD)
+    assert entry is not None
+    assert decode(Head, entry.value) == begun
+
+
+def test_a_store_that_never_answers_is_said_so() -> None:
+    store, epoch = locked()
+    scripted = Scripted(store, dict.fromkeys(range(1, 50), unsent))
+    with pytest.raises(OutcomeUnknown):
+        begin(scripted, CLUSTER, PLAN, head(Phase(epoch, 0)), epoch)  # type: ignore[arg-type]
+    assert scripted.commits == CERTAIN_TRIES
+
+
+def test_nothing_begins_without_the_lock() -> None:
+    store, epoch = locked()
+    with pytest.raises(StalePlan, match="somebody else took the lock"):
+        begin(store, CLUSTER, PLAN, head(Phase(epoch + 1, 0)), epoch + 1)
+    assert store.read(CHUNK) is None
+    assert store.read(HEAD) is None
+
+
+def test_a_chunk_of_another_text_is_never_taken_for_ours() -> None:
+    store, epoch = locked()
+    store.commit(Commit(when=(), then=(Put(CHUNK, "other"),)))
+    with pytest.raises(JournalError, match="another text"):
+        begin(store, CLUSTER, PLAN, head(Phase(epoch, 0)), epoch)
+    assert store.read(HEAD) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("settings", keys.settings(CLUSTER)),
+        (
+            "peer/gs1",
+            keys.peer(CLUSTER, CREATE.volumes and next(iter(CREATE.volumes.values())).bricks[0].peer),
+        ),
+        ("volume/home", keys.volume(CLUSTER, next(iter(CREATE.volumes)))),
+    ],
+)
+def test_a_plan_made_from_something_that_changed_is_stale(address: str, key: str) -> None:
+    store, epoch = locked()
+    made = replace(CREATE, read_set=(ReadKey(address=Address(address), mod_revision=0),))
+    store.commit(Commit(when=(), then=(Put(key, "changed"),)))
+    with pytest.raises(StalePlan, match=address):
+        begin(store, CLUSTER, made, replace(head(Phase(epoch, 0)), txn=txn_of(made)), epoch)
+    assert store.read(keys.head(CLUSTER, txn_of(made))) is None
+
+
+# ---------------------------------------------------------------- reading back
+
+
+def test_every_single_altered_place_of_the_frozen_plan_is_noticed() -> None:
+    journal = Journal()
+    text = canonical_text(PLAN)
+    for place in range(0, len(text), 97):
+        altered = text[:place] + chr((ord(text[place]) % 90) + 33) + text[place + 1 :]
+        if altered != text:
+            journal.put(CHUNK, altered)
+            with pytest.raises(JournalError):
+                frozen_plan(journal.store, CLUSTER, journal.head)
+    journal.put(CHUNK, text.rstrip("\n"))
+    with pytest.raises(JournalError):
+        frozen_plan(journal.store, CLUSTER, journal.head)
+
+
+def test_another_whole_plan_and_a_missing_chunk_are_noticed() -> None:
+    journal = Journal()
+    journal.put(CHUNK, canonical_text(CREATE))
+    with pytest.raises(JournalError, match="not the one that its head names"):
+        frozen_plan(journal.store, CLUSTER, journal.head)
+    journal.delete(CHUNK)
+    with pytest.raises(JournalError, match="chunk 0 of its plan is missing"):
+        frozen_plan(journal.store, CLUSTER, journal.head)
+
+
+# ---------------------------------------------------------------- opening again, stopping for good
+
+
+@pytest.mark.parametrize(
+    ("state", "direction", "undo", "after", "way"),
+    [
+        (HeadState.PAUSED, 0, False, HeadState.RUNNING, 0),
+        (HeadState.PAUSED, 0, True, HeadState.ROLLING_BACK, 1),
+        (HeadState.PAUSED, 1, False, HeadState.ROLLING_BACK, 1),
+        (HeadState.STUCK, 1, True, HeadState.ROLLING_BACK, 1),
+    ],
+)
+def test_a_transaction_is_opened_in_a_phase_of_the_new_lock(
+    state: HeadState,
+    direction: int,
+    undo: bool,
+    after: HeadState,
+    way: int,
+) -> None:
+    journal = Journal()
+    journal.write_head(state, Phase(journal.epoch, direction))
+    epoch = journal.lock("human")
+    opened = reopen(journal.store, CLUSTER, journal.head, epoch, undo=undo)
+    assert (opened.state, opened.phase) == (after, Phase(epoch, way))
+    entry = journal.store.read(HEAD)
+    assert entry is not None
+    assert decode(Head, entry.value) == opened
+
+
+def test_a_transaction_that_moved_on_is_not_opened() -> None:
+    journal = Journal()
+    seen = journal.head
+    journal.write_head(HeadState.STUCK, journal.phase)
+    with pytest.raises(StalePlan, match="has moved on"):
+        reopen(journal.store, CLUSTER, seen, journal.epoch, undo=True)
+    with pytest.raises(StalePlan, match="has moved on"):
+        reopen(journal.store, CLUSTER, journal.head, journal.epoch + 1, undo=True)
+
+
+def test_a_transaction_that_cannot_go_on_is_stuck_with_the_reason() -> None:
+    journal = Journal()
+    epoch = journal.lock("steward")
+    stuck = stop_for_good(journal.store, CLUSTER, journal.head, epoch, "altered")
+    assert (stuck.state, stuck.reason, stuck.phase) == (HeadState.STUCK, "altered", Phase(epoch, 0))
+    with pytest.raises(StalePlan):
+        stop_for_good(journal.store, CLUSTER, journal.head, epoch, "altered")
