@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -315,6 +315,16 @@ def test_a_command_that_does_not_fit_head_or_lock_is_set_aside_until_it_changes(
     journal.command(1, later)
     made.context()
     assert isinstance(made.take(), msg.Check)
+
+
+def test_a_command_of_another_plan_is_set_aside() -> None:
+    journal = Journal()
+    command = journal.command(1, journal.phase)
+    other = replace(command, plan_digest="sha256:0")
+    journal.put(keys.command(CLUSTER, A, TXN, StepId(1)), encode(other))
+    made = bench(journal)
+    assert made.context() == []
+    assert mark(made) is None
 
 
 @pytest.mark.parametrize("at_rest", [HeadState.PAUSED, HeadState.STUCK, HeadState.COMMITTED])

@@ -25,7 +25,8 @@ from reconciler.model.codec import decode, encode
 from reconciler.model.configured import Secret
 from reconciler.model.ids import StepId
 from reconciler.model.report import ProgressKind
-from reconciler.ports.store import Changes, WatchEnded
+from reconciler.ports.store import Changes, ModifiedAt, WatchEnded
+from reconciler.txn.machine import Turn
 from reconciler.txn.record import Barrier, Command, Head, HeadState, Mark, Phase, StepRecord
 from tests.crash.scenarios import CLUSTER as WIDE_CLUSTER
 from tests.crash.scenarios import scenario
@@ -360,19 +361,20 @@ def test_a_node_is_given_up_by_our_own_clock_since_our_first_look() -> None:
     assert "the agent on gs1 is gone" in made.head().reason
 
 
-def test_a_node_that_comes_back_in_time_is_not_given_up() -> None:
+def test_a_node_that_comes_back_in_time_is_waited_for_anew() -> None:
     made = bench(live=False)
     made.perform()
-    made.journal.live(A, B)
-    made.listen()
-    for node in (A, B):
-        made.journal.delete(keys.live(CLUSTER, node))
-    made.listen()
-    made.send(Tick(100.1 + GONE_AFTER_S, 1))
-    made.writes()
-    made.journal.live(A, B)
-    made.listen()
-    assert made.head().state is HeadState.RUNNING
+    for second, there in ((130.0, True), (131.0, False), (101.0 + GONE_AFTER_S, False)):
+        for node in (A, B):
+            if there:
+                made.journal.live(node)
+            else:
+                made.journal.delete(keys.live(CLUSTER, node))
+        made.send(Tick(second, 1))
+        made.listen()
+    assert made.writes() == [], "gone since second 131, not since the first look"
+    made.send(Tick(131.1 + GONE_AFTER_S, 1))
+    assert made.perform() == [HEAD]
 
 
 # ---------------------------------------------------------------- what is not guessed at
@@ -433,4 +435,7 @@ def test_a_turn_compares_that_nothing_behind_the_point_of_no_return_was_claimed(
     assert made.applier._unclaimed(state) == []
     done(made, 1, 2, 3)
     (compare,) = made.applier._unclaimed(made.applier._state(made.head()))
-    assert compare.key == keys.engine_step(CLUSTER, TXN, StepId(4))
+    assert compare == ModifiedAt(keys.engine_step(CLUSTER, TXN, StepId(4)), 0)
+    made.effects = made.applier._make(made.applier._state(made.head()), Turn("no"))
+    (turn,) = made.writes()
+    assert compare in turn.commit.when
