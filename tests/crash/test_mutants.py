@@ -35,6 +35,8 @@ def probes() -> Iterator[Probe]:
     yield crashes.test_a_claim_from_before_the_turn_comes_to_nothing
     yield crashes.test_a_command_from_before_the_turn_is_never_given
     yield another_plan_in_its_place
+    for number in (10, 12, 14):  # in the rollback
+        yield partial(_point, ("option", Point("applier", number, "before")))
     yield crashes.test_a_lost_lease_at_any_time_hands_over
     yield crashes.test_a_stop_at_any_time_is_paused_and_can_go_either_way
     for point in _points():
