@@ -155,6 +155,10 @@ class _Planner:
 
     def _add(self, found: VolumeAdded) -> None:
         spec = found.spec
+        refused = list(refusals.lost_peer_blockers(spec, self._spec))
+        if refused:  # such a peer may never have joined: there is no node to make a record with
+            self._blockers += refused
+            return
         record = new_volume(
             spec,
             self._given.configured,
@@ -168,7 +172,6 @@ class _Planner:
             *refusals.domain_blockers(self._given.desired, record, self._allowed),
             *refusals.id_blockers(record, self._given.configured),
             *refusals.option_blockers(spec, record, self._given.slots),
-            *refusals.lost_peer_blockers(record, self._spec),
             *refusals.new_brick_blockers(spec, record, self._given.observed),
         ]
         self._by_kind["created"].append(record)

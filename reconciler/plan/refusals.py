@@ -65,13 +65,14 @@ def new_brick_blockers(
             )
 
 
-def lost_peer_blockers(volume: VolumeRecord, cluster: ClusterSpec) -> Iterator[Blocker]:
+def lost_peer_blockers(volume: VolumeSpec, cluster: ClusterSpec) -> Iterator[Blocker]:
     """Yield bricks of a new volume that would be on a peer of which the declaration says that it is gone."""
     gone = lost(cluster)
-    for brick in volume.bricks:
+    size = volume.shape.bricks_per_subvolume if volume.shape else 1
+    for number, brick in enumerate(volume.bricks):
         if brick.peer in gone:
             yield Blocker(
-                address=volume.brick_address(brick),
+                address=Address(f"brick/{volume.name}/{number // size}.{number % size}"),
                 code="GS601",
                 summary=f"{brick.peer}:{brick.path} cannot become a brick: {brick.peer} is declared lost",
                 hint=f"Choose another peer for the brick, or remove state: lost from {brick.peer}.",

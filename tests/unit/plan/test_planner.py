@@ -259,6 +259,13 @@ def test_a_lost_peer_is_not_waited_for() -> None:
     assert made.steps
 
 
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_new_volume_on_a_lost_peer_is_refused_whether_it_ever_joined_or_not(joined: bool) -> None:
+    at = World() if joined else World((GS1, PeerName("gs2")))
+    made = at.plan(desired(cluster(REP3).replace("zone: c}", "zone: c, state: lost}")))
+    assert blocked(made) == [("GS601", "brick/home/0.2")]
+
+
 def test_a_peer_that_is_no_longer_declared_is_neither_waited_for_nor_told_anything() -> None:
     at = simulate(World().plan(desired(cluster())), World())
     at.nodes[GS3].live = False
