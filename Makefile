@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup venv demo play play-down test check fix real golden schema soak soak-crash clean
+.PHONY: help setup venv demo play play-down test check fix real golden schema bench soak soak-crash clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -47,6 +47,10 @@ golden: venv ## compare volfiles with the stored ones
 schema: venv ## write schemas/ again from the code
 	$(PY) -m reconciler schema > schemas/cluster.v1.schema.json.new
 	mv schemas/cluster.v1.schema.json.new schemas/cluster.v1.schema.json
+
+bench: venv ## how fast a cold and a large validate are, against their targets
+	$(PY) benchmarks/validate_cold.py
+	$(PY) benchmarks/validate_large.py
 
 soak: setup ## ten minutes without agents or etcd, under I/O
 	GLUSTER_STATE_SOAK_SECONDS=600 .venv/bin/pytest -m real tests/real -k soak --timeout 1200
