@@ -25,7 +25,9 @@ class SourceSpan:
     end_column: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        # A file's name may hold anything but NUL and "/": a line end in it must not begin a line of ours.
+        name = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in self.file)
+        return f"{name}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

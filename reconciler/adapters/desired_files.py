@@ -9,53 +9,77 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.desired.characters import MAX_BYTES
-from reconciler.diagnostics import Diagnostic, Severity
-from reconciler.errors import DesiredStateError, UsageError
+from reconciler.diagnostics import Diagnostic, Severity, SourceSpan
+from reconciler.errors import UsageError
 
 MAX_FILES = 10_000  #: most files in one run
+MAX_TOTAL_BYTES = 64 * 1024 * 1024  #: most bytes of all files together
 _SUFFIXES = frozenset({".yaml", ".yml"})
+_STDIN = "<stdin>"
 
 
-def read_files(paths: Sequence[str]) -> tuple[tuple[str, bytes], ...]:
-    """Return (name, content) of every file that `paths` mean; ``-`` is standard input. Each file once.
+@dataclass(slots=True)
+class GivenFiles:
+    """What `paths` mean: (name, content) of every file, and a finding for each that could not be read."""
 
-    At most one byte more than the loader accepts is read of each file, so that it can refuse it.
+    files: list[tuple[str, bytes]] = field(default_factory=list)
+    unreadable: list[Diagnostic] = field(default_factory=list)
+
+
+def read_files(paths: Sequence[str]) -> GivenFiles:
+    """Return every file that `paths` mean, each once; ``-`` is standard input.
+
+    At most one byte more than the loader accepts is read of each file, so that it can refuse it. A directory
+    without a declaration counts as unreadable, for an empty checkout must not look like an empty cluster.
 
     Raises:
-        UsageError: a path is missing or no regular file or directory, or no path is given.
-        DesiredStateError: a directory holds no declaration, or a file cannot be read.
+        UsageError: no path is given, or some are missing or no regular file or directory; it names them all.
     """
     if not paths:
         raise UsageError("no declaration given", hint="name a file or a directory with -f")
-    found: dict[Path, str] = {}
-    result: list[tuple[str, bytes]] = []
+    given = GivenFiles()
+    found: dict[str, str] = {}
+    refused: list[str] = []
     for text in paths:
         if text == "-":
-            result.append(("<stdin>", sys.stdin.buffer.read(MAX_BYTES + 1)))
+            found.setdefault(text, _STDIN)
             continue
-        for path in _expand(Path(text)):
-            found.setdefault(path.resolve(), str(path))
+        try:
+            for path in _expand(text, given):
+                found.setdefault(os.path.realpath(path), str(path))
+        except _NoDeclaration as exc:
+            refused.append(str(exc))
+    if refused:
+        raise UsageError("\n".join(refused))
     if len(found) > MAX_FILES:
         raise UsageError(f"{len(found)} files are more than {MAX_FILES}")
-    result += [(name, _read(name)) for name in found.values()]
-    return tuple(result)
+    _read_all(found.values(), given)
+    return given
 
 
-def _expand(path: Path) -> list[Path]:
+class _NoDeclaration(Exception):
+    """A path on the command line that can be none; the message names it."""
+
+
+def _expand(text: str, given: GivenFiles) -> Iterator[Path]:
+    """Yield the files that a path means."""
+    if not text:  # as an unset variable leaves it; Path would read the current directory
+        raise _NoDeclaration("an empty path")
+    path = Path(text)
     try:
         mode = path.stat().st_mode
-    except FileNotFoundError as exc:
-        raise UsageError(f"{path}: no such file or directory") from exc
     except (OSError, ValueError) as exc:
-        raise UsageError(f"{path}: {_reason(exc)}") from exc
+        raise _NoDeclaration(f"{text}: {_reason(exc)}") from exc
     if stat.S_ISREG(mode):
-        return [path]
+        yield path
+        return
     if not stat.S_ISDIR(mode):
-        raise UsageError(f"{path}: neither a file nor a directory")
+        raise _NoDeclaration(f"{path}: neither a file nor a directory")
     try:
         names = sorted(
             entry
@@ -63,21 +87,39 @@ def _expand(path: Path) -> list[Path]:
             if entry.suffix in _SUFFIXES and entry.name[0] not in "._" and not entry.is_dir()
         )
     except OSError as exc:
-        raise _unreadable(str(path), _reason(exc)) from exc
+        given.unreadable.append(_unreadable(text, _reason(exc)))
+        return
     if not names:
-        raise _unreadable(str(path), "no *.yaml or *.yml file in this directory", hint="an empty checkout?")
-    return names
+        reason = "there is no *.yaml or *.yml file in this directory"
+        given.unreadable.append(_unreadable(text, reason, hint="an empty checkout?"))
+    yield from names
+
+
+def _read_all(names: Iterable[str], given: GivenFiles) -> None:
+    left = MAX_TOTAL_BYTES
+    for name in names:
+        try:
+            data = _read(name)
+        except (OSError, ValueError) as exc:
+            given.unreadable.append(_unreadable(name, _reason(exc)))
+            continue
+        left -= len(data)
+        if left < 0:
+            reason = f"the files together are longer than {MAX_TOTAL_BYTES // 1024 // 1024} MiB"
+            given.unreadable.append(_unreadable(name, reason))
+            return
+        given.files.append((name, data))
 
 
 def _read(name: str) -> bytes:
-    try:
-        # Without O_NONBLOCK the open of a FIFO would wait for a writer.
-        with os.fdopen(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise _unreadable(name, "not a regular file")
-            return file.read(MAX_BYTES + 1)
-    except OSError as exc:
-        raise _unreadable(name, _reason(exc)) from exc
+    """Return the content of a file, at most a byte more than it may have."""
+    if name == _STDIN:
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    # Without O_NONBLOCK the open of a FIFO would wait for a writer.
+    with os.fdopen(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("not a regular file")
+        return file.read(MAX_BYTES + 1) or b""  # None: a file of /proc that has nothing to say now
 
 
 def _reason(exc: OSError | ValueError) -> str:
@@ -85,5 +127,6 @@ def _reason(exc: OSError | ValueError) -> str:
     return (text or type(exc).__name__).lower()
 
 
-def _unreadable(name: str, reason: str, *, hint: str = "") -> DesiredStateError:
-    return DesiredStateError([Diagnostic(severity=Severity.ERROR, summary=f"{name}: {reason}", hint=hint)])
+def _unreadable(name: str, reason: str, *, hint: str = "") -> Diagnostic:
+    top = SourceSpan(file=name, line=1, column=1, end_line=1, end_column=1)
+    return Diagnostic(severity=Severity.ERROR, summary=f"cannot be read: {reason}", span=top, hint=hint)

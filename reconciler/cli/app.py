@@ -14,6 +14,7 @@ import click
 
 from reconciler.cli.interrupts import Interrupts
 from reconciler.cli.session import Session, Wiring, installed_features, real_wiring
+from reconciler.cli.streams import silence_broken
 from reconciler.cli.style import MIN_WIDTH, Style, choose_style
 from reconciler.model.report import Connection, ProgressEvent
 
@@ -46,10 +47,13 @@ class App:
         sys.stdout.flush()
 
     def note(self, lines: Iterable[str]) -> None:
-        """Print lines about the run, on stderr."""
-        self.clear()
-        sys.stderr.write(self.err.text(lines))
-        sys.stderr.flush()
+        """Print lines about the run, on stderr. If nobody can be told, the run is still what it is."""
+        try:
+            self.clear()
+            sys.stderr.write(self.err.text(lines))
+            sys.stderr.flush()
+        except OSError:
+            silence_broken()
 
     def answer(self, value: object) -> None:
         """Print one JSON value on one line: keys sorted, any control character escaped."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -16,6 +16,7 @@ from reconciler.cli.declaration import is_declaration, require
 from reconciler.cli.flags import allow, connection, connection_of, examples, files, flag, output
 from reconciler.cli.render_plan import render, summary_line
 from reconciler.cli.session import Progress, Session, StopRequest
+from reconciler.cli.streams import silence_broken
 from reconciler.cli.style import in_automation
 from reconciler.errors import StalePlan, UsageError
 from reconciler.model.cluster import Desired
@@ -59,7 +60,7 @@ def apply(
     """
     app = current_app()
     given = (*paths, *file)
-    plan, desired = _input(given, app)
+    plan, desired = _input(given, app, warn=form != "text")
     name = plan.cluster_name if plan else desired.spec.name if desired else None
     link_to = connection_of(link, name)
     if plan and allow:
@@ -84,12 +85,12 @@ def apply(
         return _run(session, plan, form, app)
 
 
-def _input(given: Sequence[str], app: App) -> tuple[Plan | None, Desired | None]:
+def _input(given: Sequence[str], app: App, *, warn: bool) -> tuple[Plan | None, Desired | None]:
     """Return the saved plan or the declaration that was given; exactly one of them."""
     if not given:
         raise UsageError("nothing to apply", hint="name a saved plan, or a declaration: -f cluster.yaml")
     if all(is_declaration(path) for path in given):
-        return None, require(given, app)
+        return None, require(given, app, warn=warn)
     if len(given) > 1:
         raise UsageError("one saved plan at a time, and nothing next to it")
     return saved.load(given[0]), None
@@ -113,7 +114,12 @@ def _ask(plan: Plan, app: App) -> int | None:
     if in_automation(app.environment) or not sys.stdin.isatty():
         raise UsageError("nobody can be asked here", hint="review the plan, then use --yes or a saved plan")
     app.note([f"Apply this to cluster {plan.cluster_name}? Only yes is accepted."])
-    if click.prompt("", prompt_suffix="> ", default="", show_default=False, err=True) == "yes":
+    try:
+        answer = click.prompt("", prompt_suffix="> ", default="", show_default=False, err=True)
+    except click.Abort:  # the end of the input is no yes
+        answer = ""
+        app.note([""])
+    if answer == "yes":
         return None
     app.note(["Not applied. Nothing was changed."])
     return 1
@@ -127,21 +133,36 @@ def drive(run: Callable[[Progress, StopRequest], ApplyResult], form: str, app: A
     """Have a transaction run with progress and a graceful Ctrl-C; return its exit code."""
 
     def progress(event: ProgressEvent) -> None:
-        if form == "ndjson":
-            app.answer({"type": "progress", "value": to_json(event)})
-            return
-        lines = render_apply.progress(event, app.out if form == "text" else app.err)
-        if lines:
-            app.say(lines) if form == "text" else app.note(lines)
-        app.show_transient(render_apply.transient(event))
+        with _whoever_listens():
+            _tell(event, form, app)
 
     def announce() -> None:
         os.write(2, _STOPPING)  # inside a signal handler: no buffered stream may be touched
 
     with app.interrupts.graceful(announce) as stop:
         end = run(progress, stop)
-    _close(end, form, app)
+    with _whoever_listens():
+        _close(end, form, app)
     return end.exit_code
+
+
+@contextlib.contextmanager
+def _whoever_listens() -> Iterator[None]:
+    """Let the transaction, and its exit code, matter more than a reader that went away or a full disk."""
+    try:
+        yield
+    except OSError:
+        silence_broken()
+
+
+def _tell(event: ProgressEvent, form: str, app: App) -> None:
+    if form == "ndjson":
+        app.answer({"type": "progress", "value": to_json(event)})
+        return
+    lines = render_apply.progress(event, app.out if form == "text" else app.err)
+    if lines:
+        app.say(lines) if form == "text" else app.note(lines)
+    app.show_transient(render_apply.transient(event))
 
 
 def _close(end: ApplyResult, form: str, app: App) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,17 +12,20 @@ from reconciler.adapters.desired_files import read_files
 from reconciler.cli.app import App
 from reconciler.cli.render_diagnostics import render
 from reconciler.cli.style import Style
-from reconciler.desired.load import load
+from reconciler.desired.groups import is_builtin
+from reconciler.desired.load import Examined, examine
+from reconciler.desired.rules import BLOCKING_CODES
 from reconciler.diagnostics import Diagnostic, Severity, SourceSpan
 from reconciler.errors import DesiredStateError
 from reconciler.model.cluster import Desired
 from reconciler.model.ids import Address
+from reconciler.plan.codes import CODES
 from reconciler.volgen.options import check_options
 
 if TYPE_CHECKING:
     from reconciler.feature import Registry
 
-_BUILTIN = "profile builtin/"
+_LINE_END = re.compile("\r\n|\n|\r")  # as the positions count them; splitlines() knows more
 _SUFFIXES = (".yaml", ".yml")
 Files = tuple[tuple[str, bytes], ...]
 
@@ -37,9 +41,12 @@ class Declaration:
     def sources(self) -> dict[str, list[str]]:
         """Return the lines of the files that findings point into."""
         wanted = {found.span.file for found in self.findings if found.span}
-        return {
-            name: data.decode("utf-8", "replace").splitlines() for name, data in self.files if name in wanted
-        }
+        return {name: _lines(data.decode("utf-8", "replace")) for name, data in self.files if name in wanted}
+
+
+def _lines(text: str) -> list[str]:
+    *lines, last = _LINE_END.split(text)
+    return [*lines, last] if last else lines
 
 
 def is_declaration(path: str) -> bool:
@@ -51,25 +58,29 @@ def read(paths: Sequence[str], features: Registry) -> Declaration:
     """Read and check a declaration.
 
     Raises:
-        UsageError: no path is given, or one cannot be read.
+        UsageError: no path is given, or some can be no declaration.
     """
-    given: Files = ()
+    given = read_files(paths)
+    examined = examine(given.files, features, given.unreadable)
+    examined = examined.also((*_options(examined), *_acknowledgements(examined)))
+    files = tuple(given.files)
     try:
-        given = read_files(paths)
-        desired = load(given, features)
+        desired = examined.desired()
     except DesiredStateError as exc:
-        return Declaration(files=given, desired=None, findings=exc.diagnostics)
-    findings = sorted((*desired.warnings, *_options(desired)), key=_position)
-    broken = any(found.severity is Severity.ERROR for found in findings)
-    return Declaration(files=given, desired=None if broken else desired, findings=tuple(findings))
+        return Declaration(files=files, desired=None, findings=exc.diagnostics)
+    return Declaration(files=files, desired=desired, findings=desired.warnings)
 
 
-def require(paths: Sequence[str], app: App) -> Desired:
-    """Return the declaration; print warnings on stderr. Raises Rejected if it has errors."""
+def require(paths: Sequence[str], app: App, *, warn: bool = True) -> Desired:
+    """Return the declaration; print warnings on stderr if `warn`, which a plan shows by itself.
+
+    Raises Rejected if the declaration has errors.
+    """
     declaration = read(paths, app.features())
     if declaration.desired is None:
         raise Rejected(declaration)
-    app.note(render(declaration.findings, declaration.sources(), app.err))
+    if warn:
+        app.note(render(declaration.findings, declaration.sources(), app.err))
     return declaration.desired
 
 
@@ -85,22 +96,38 @@ class Rejected(DesiredStateError):
         return render(self.declaration.findings, self.declaration.sources(), style)
 
 
-def _options(desired: Desired) -> list[Diagnostic]:
+def _options(examined: Examined) -> list[Diagnostic]:
     """Return what is wrong with the volumes' options, each at the place that set it.
 
     What GlusterFS' own group files bring along is nobody's mistake, so there an error is a warning: the
     option has no effect here, and that is said.
     """
     findings = []
-    for volume in desired.spec.volumes:
+    for volume in examined.spec.volumes if examined.spec else ():
         options = {option.name: option for option in volume.options}
         for problem in check_options({name: one.value for name, one in options.items()}, volume.shape):
             address = f"option/{volume.name}/{problem.path}"
-            span = _span_of(desired, address, f"volume/{volume.name}")
+            span = _span_of(examined, address, f"volume/{volume.name}")
             origin = options[problem.path].origin
             placed = replace(problem, span=span, path=address)
-            findings.append(_softened(placed, origin) if origin.startswith(_BUILTIN) else placed)
+            findings.append(_softened(placed, origin) if is_builtin(origin) else placed)
     return findings
+
+
+def _acknowledgements(examined: Examined) -> Iterator[Diagnostic]:
+    """Yield acknowledgements of what is no risk code, or of one that no acknowledgement lifts."""
+    for volume in examined.spec.volumes if examined.spec else ():
+        for item in volume.acknowledge:
+            span = _span_of(examined, f"acknowledge/{volume.name}/{item.code}")
+            if item.code not in CODES:
+                hint = f"what can be acknowledged: {', '.join(sorted(BLOCKING_CODES))}"
+                summary, severity = f"there is no risk code {item.code}", Severity.ERROR
+            elif item.code not in BLOCKING_CODES:
+                hint = CODES[item.code].remedy
+                summary, severity = f"acknowledging {item.code} has no effect", Severity.WARNING
+            else:
+                continue
+            yield Diagnostic(severity=severity, summary=summary, span=span, hint=hint)
 
 
 def _softened(found: Diagnostic, origin: str) -> Diagnostic:
@@ -112,11 +139,6 @@ def _softened(found: Diagnostic, origin: str) -> Diagnostic:
     )
 
 
-def _span_of(desired: Desired, *addresses: str) -> SourceSpan | None:
-    known = (desired.spans.get(Address(address)) for address in addresses)
+def _span_of(examined: Examined, *addresses: str) -> SourceSpan | None:
+    known = (examined.spans.get(Address(address)) for address in addresses)
     return next((span for span in known if span), None)
-
-
-def _position(found: Diagnostic) -> tuple[str, int, int, str]:
-    span = found.span
-    return (span.file, span.line, span.column, found.summary) if span else ("", 0, 0, found.summary)

@@ -44,7 +44,11 @@ def lab() -> None:
 def up(root: Path, nodes: int, netns: bool) -> None:
     """Start etcd, the agents and their disks."""
     record = control.up(root, nodes=nodes, netns=netns)
-    control.wait_for_agents(root)
+    try:
+        control.wait_for_agents(root)
+    except BaseException:  # the message holds what the agents said; half a lab would be in the way
+        control.down(root)
+        raise
     where = "" if root == DEFAULT_DIR else f" --dir {root}"
     click.echo(f"lab of {record.nodes} nodes at {root}, etcd at {record.endpoint}")
     if netns:

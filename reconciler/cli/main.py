@@ -9,13 +9,19 @@ import sys
 from collections.abc import Sequence
 
 from reconciler import __version__
+from reconciler.cli import streams
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command line and end the process with its exit code (docs/exit-codes.md)."""
     words = list(sys.argv[1:] if argv is None else argv)
+    streams.open_closed()
     if words == ["--version"]:
-        sys.stdout.write(f"gluster-state {__version__}\n")
+        try:
+            sys.stdout.write(f"gluster-state {__version__}\n")
+            sys.stdout.flush()
+        except OSError as exc:
+            sys.exit(streams.unwritten(exc))
         sys.exit(0)
     from reconciler.cli.root import run  # noqa: PLC0415 - the fast path above must not pay for click
 

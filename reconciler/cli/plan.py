@@ -46,7 +46,7 @@ def plan(
     10 if too little could be observed.
     """
     app = current_app()
-    desired = require((*paths, *file), app)
+    desired = require((*paths, *file), app, warn=form != "text")
     made = make(desired, connection_of(link, desired.spec.name), allow, app)
     answer(made, form, app)
     if out:

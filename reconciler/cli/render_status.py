@@ -57,7 +57,9 @@ def _nodes(status: ClusterStatus) -> list[str]:
     for node in status.nodes:
         live = paint("live", "green") if node.live else paint("NOT live", "red")
         versions = f"agent {node.agent_version or '?'}, glusterfs {node.gluster_version or '?'}"
-        rows.append([node.peer, node.address, f"zone {node.zone}" if node.zone else "", live, versions])
+        where = f"zone {node.zone}" if node.zone else ""
+        note = "" if node.configured else paint("joined; no apply has taken it in yet", "cyan")
+        rows.append([node.peer, node.address, where, live, versions, note])
     rows += [
         [peer, "", "", paint("not joined", "yellow"), "no agent has joined under this name"]
         for peer in status.unobserved

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,7 +20,9 @@ from reconciler.cli.app import App, new_app
 from reconciler.cli.flags import display
 from reconciler.cli.interrupts import Interrupted, Interrupts
 from reconciler.cli.session import Wiring, installed_features, real_wiring
+from reconciler.cli.streams import EXIT_PIPE, is_unwritable, silence_broken, unwritten
 from reconciler.cli.style import paint
+from reconciler.diagnostics import Diagnostic
 from reconciler.errors import DesiredStateError, ReconcilerError, UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 EXIT_USAGE = UsageError.exit_code
 EXIT_BUG = 70  #: EX_SOFTWARE of sysexits.h: our own mistake, never "nothing was changed"
-EXIT_PIPE = 141  #: as a shell counts SIGPIPE: the reader went away
 
 #: name -> (module below reconciler.cli, attribute, help line); hidden if the line is empty
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -83,6 +83,13 @@ class LazyGroup(click.Group):
             _add_display(command)
         return command
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Parse the command line; ``--help`` prints here."""
+        try:
+            return super().make_context(*args, **extra)
+        except BrokenPipeError as exc:
+            raise ReaderGone from exc
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
@@ -131,8 +138,7 @@ def run(
             app.note(["Interrupted."])
             return exc.code
         except (ReaderGone, BrokenPipeError):
-            # Python would complain again when it closes stdout.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            silence_broken()
             return EXIT_PIPE
 
 
@@ -146,10 +152,8 @@ def _run(argv: Sequence[str], app: App) -> int:
         return 1
     except ReconcilerError as exc:
         return _failed(exc, argv, app)
-    except BrokenPipeError:
-        raise
     except OSError as exc:
-        return _failed(ReconcilerError(_os_words(exc)), argv, app)
+        return unwritten(exc) if is_unwritable(exc) else _failed(ReconcilerError(_os_words(exc)), argv, app)
     except Exception:  # noqa: BLE001 - the outermost frame: a bug must not look like "nothing was changed"
         app.note(["This is a bug in gluster-state; please report it with the lines below."])
         traceback.print_exc()
@@ -175,25 +179,30 @@ def _failed(exc: ReconcilerError, argv: Sequence[str], app: App) -> int:
         traceback.print_exception(exc)
     diagnostics = exc.diagnostics if isinstance(exc, DesiredStateError) else ()
     if _wants_json(argv, app):
-        from reconciler.plan.document import FORMAT_VERSION, diagnostic_json  # noqa: PLC0415 - rarely needed
-
-        app.answer(
-            {
-                "format_version": FORMAT_VERSION,
-                "kind": "Error",
-                "exit_code": exc.exit_code,
-                "message": exc.message,
-                "hint": exc.hint,
-                "diagnostics": [diagnostic_json(one) for one in diagnostics],
-            }
-        )
+        try:
+            _answer_error(exc, diagnostics, app)
+        except OSError:  # there is a worse error to report than this one
+            silence_broken()
         return exc.exit_code
     if isinstance(exc, DesiredStateError):
         app.note(_findings(exc, app))
-    app.note(
-        [paint("Error", "red") + f": {line}" if i == 0 else f"  {line}" for i, line in enumerate(_lines(exc))]
-    )
+    app.note(_words_of(exc))
     return exc.exit_code
+
+
+def _answer_error(exc: ReconcilerError, diagnostics: Sequence[Diagnostic], app: App) -> None:
+    from reconciler.plan.document import FORMAT_VERSION, diagnostic_json  # noqa: PLC0415 - rarely needed
+
+    app.answer(
+        {
+            "format_version": FORMAT_VERSION,
+            "kind": "Error",
+            "exit_code": exc.exit_code,
+            "message": exc.message,
+            "hint": exc.hint,
+            "diagnostics": [diagnostic_json(one) for one in diagnostics],
+        }
+    )
 
 
 def _findings(exc: DesiredStateError, app: App) -> list[str]:
@@ -203,8 +212,10 @@ def _findings(exc: DesiredStateError, app: App) -> list[str]:
     return exc.lines(app.err) if isinstance(exc, Rejected) else render(exc.diagnostics, {}, app.err)
 
 
-def _lines(exc: ReconcilerError) -> list[str]:
-    return [*(exc.message.splitlines() or [type(exc).__name__]), *exc.hint.splitlines()]
+def _words_of(exc: ReconcilerError) -> list[str]:
+    """Return an error as lines for people."""
+    first, *more = [*(exc.message.splitlines() or [type(exc).__name__]), *exc.hint.splitlines()]
+    return [paint("Error", "red") + f": {first}", *(f"  {line}" for line in more)]
 
 
 def _wants_json(argv: Sequence[str], app: App) -> bool:

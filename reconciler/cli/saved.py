@@ -1,4 +1,4 @@
-"""Plan files: written whole or not at all, read with a bound."""
+"""Files that commands write: whole or not at all. Plan files are read with a bound."""
 
 from __future__ import annotations
 
@@ -16,20 +16,27 @@ def save(plan: Plan, path: str) -> None:
 
     Raises UsageError if that is not possible; a former file is then untouched.
     """
-    target = Path(path)
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(canonical_text(plan))
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_private(Path(path), canonical_text(plan))
     except OSError as exc:
         raise UsageError(f"{path}: the plan cannot be written: {exc.strerror}") from exc
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file for its owner only, in one step: a crash or error leaves what was there before.
+
+    A symbolic link in that place is replaced, not followed. Raises OSError.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".gs-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def load(path: str) -> Plan:

@@ -11,6 +11,7 @@ import click
 from reconciler.cli.app import current_app
 from reconciler.cli.declaration import require
 from reconciler.cli.flags import examples, flag
+from reconciler.cli.saved import write_private
 from reconciler.desired.offline import offline_records
 from reconciler.errors import UsageError
 from reconciler.model.cluster import Desired
@@ -63,16 +64,17 @@ def volfile(volume: str, file: tuple[str, ...], graph: str, out: str | None, nod
     app = current_app()
     desired, slots = require(file, app), app.features().slots()
     record, secret = _record(desired, volume)
+    host = None if node is None else _host(desired, node)
     if graph == "all":
         if out is None:
             raise UsageError("--graph all needs a place to write to", hint="add --out DIR")
-        host = _host(desired, node) if node else record.bricks[0].host
+        host = host or record.bricks[0].host
         written = _write_all(Path(out), all_graphs(record, slots=slots, secret=secret, host=host))
         app.say(f"{Path(out) / name}" for name in written)
         return 0
     if out is not None:
         raise UsageError("--out goes with --graph all; one graph goes to stdout")
-    click.echo(write(_render(desired, (record, secret), slots, graph, node)), nl=False)
+    click.echo(write(_one((record, secret), slots, graph, host)), nl=False)
     return 0
 
 
@@ -99,9 +101,7 @@ def _host(desired: Desired, peer: str) -> str:
     raise UsageError(f"no peer {peer!r} is declared", hint=f"declared: {known}")
 
 
-def _render(
-    desired: Desired, what: tuple[VolumeRecord, Secret], slots: Slots, name: str, node: str | None
-) -> Graph:
+def _one(what: tuple[VolumeRecord, Secret], slots: Slots, name: str, host: str | None) -> Graph:
     record, secret = what
     if name == "client":
         return client_graph(record, slots=slots)
@@ -115,8 +115,7 @@ def _render(
     if len(number) > 6 or int(number) >= len(record.bricks):
         raise UsageError(f"volume {record.name} has bricks 0 to {len(record.bricks) - 1}, not {number}")
     brick = record.bricks[int(number)]
-    host = _host(desired, node) if node else brick.host
-    count = shared_brick_count(record, brick, host=host)
+    count = shared_brick_count(record, brick, host=host or brick.host)
     return brick_graph(record, brick, slots=slots, secret=secret, shared_brick_count=count)
 
 
@@ -126,10 +125,7 @@ def _write_all(folder: Path, graphs: Mapping[str, Graph]) -> list[str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            path = folder / name
-            path.touch(mode=0o600)
-            path.chmod(0o600)  # it may have been there before
-            path.write_text(text, encoding="utf-8")
+            write_private(folder / name, text)
     except OSError as exc:
         raise UsageError(f"{exc.filename or folder}: {exc.strerror}") from exc
     return list(texts)

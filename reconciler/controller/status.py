@@ -55,6 +55,7 @@ def _nodes(configured: ConfiguredCluster, observed: ObservedCluster) -> tuple[No
                 zone=peer.zone if peer else "",
                 agent_version=fact.agent_version if fact else "",
                 gluster_version=fact.gluster_version if fact else "",
+                configured=peer is not None,
             )
         )
     return tuple(found)

@@ -134,7 +134,7 @@ class _Volumes:
             data=_tombstone_data(fields),
             confirm=VolumeId(fields.text("confirm")) if fields.text("confirm") else None,
             restart=_restart(fields, self._restart),
-            acknowledge=_acknowledgements(fields),
+            acknowledge=self._acknowledgements(fields, name),
             ignore_drift=tuple(
                 sorted({text for f in (defaults, fields) for text, _ in f.texts("ignoreDrift")})
             ),
@@ -171,6 +171,20 @@ class _Volumes:
                 _remember(fields.at(node, path), address, self._places)
             bricks.append(_brick(fields.at(_brick_map(node), path)))
         return tuple(bricks)
+
+    def _acknowledgements(self, fields: Fields, name: VolumeName) -> tuple[Acknowledgement, ...]:
+        found: dict[str, Acknowledgement] = {}
+        for node, path in fields.items("acknowledge"):
+            if not isinstance(node, MapNode):
+                continue
+            item = fields.at(node, path)
+            code = item.text("code")
+            if code in found:
+                self._places.error_at(item.place("code"), f"{code} is acknowledged twice", hint="remove one")
+                continue
+            self._places.add(f"acknowledge/{name}/{code}", item.place("code"))
+            found[code] = Acknowledgement(code=code, reason=item.text("reason"), until=item.text("until"))
+        return tuple(found[code] for code in sorted(found))
 
 
 def _brick(fields: Fields) -> BrickSpec:
@@ -228,16 +242,6 @@ def _restart(fields: Fields, base: Restart) -> Restart:
         policy=RestartPolicy(section.text("policy", base.policy.value)),
         delay_s=duration_s(delay) if delay else base.delay_s,
     )
-
-
-def _acknowledgements(fields: Fields) -> tuple[Acknowledgement, ...]:
-    found = {}
-    for node, path in fields.items("acknowledge"):
-        if isinstance(node, MapNode):
-            item = fields.at(node, path)
-            code = item.text("code")
-            found[code] = Acknowledgement(code=code, reason=item.text("reason"), until=item.text("until"))
-    return tuple(found[code] for code in sorted(found))
 
 
 def _credentials(fields: Fields) -> Credentials | None:

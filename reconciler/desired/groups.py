@@ -11,6 +11,12 @@ from collections.abc import Mapping
 
 PREFIX = "builtin/"
 
+
+def is_builtin(origin: str) -> bool:
+    """Return true if an option's origin, as in `OptionSetting`, is one of these groups."""
+    return origin.startswith(f"profile {PREFIX}")
+
+
 _OFF_FOR_IMAGES = {
     "performance.quick-read": "off",
     "performance.read-ahead": "off",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from reconciler.desired import rules, schema, source
 from reconciler.desired.build import build
@@ -16,8 +17,42 @@ from reconciler.desired.tree import Document
 from reconciler.diagnostics import Diagnostic, Severity, SourceSpan
 from reconciler.errors import DesiredStateError
 from reconciler.model.cluster import ClusterSpec, Desired, VolumeSpec
+from reconciler.model.ids import Address
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What could be made of files.
+
+    Attributes:
+        spec: without the objects that have an error inside; None if there is no cluster.
+        spans: where objects and settings stand, by address.
+        findings: everything that is wrong, sorted by position.
+        files: the names.
+    """
+
+    spec: ClusterSpec | None
+    spans: Mapping[Address, SourceSpan]
+    findings: tuple[Diagnostic, ...]
+    files: tuple[str, ...]
+
+    def desired(self) -> Desired:
+        """Return the declaration. Raises DesiredStateError, with all findings, if one of them is an error."""
+        if self.spec is None or any(finding.severity is Severity.ERROR for finding in self.findings):
+            raise DesiredStateError(_capped(self.findings))
+        return Desired(
+            spec=self.spec,
+            spans=self.spans,
+            digest=digest(self.spec),
+            files=self.files,
+            warnings=self.findings,
+        )
+
+    def also(self, more: Sequence[Diagnostic]) -> Examined:
+        """Return the same with more findings."""
+        return replace(self, findings=_sorted((*self.findings, *more)))
 
 
 def load(files: Sequence[tuple[str, bytes]], features: Iterable[FeatureKey] = ()) -> Desired:
@@ -31,25 +66,38 @@ def load(files: Sequence[tuple[str, bytes]], features: Iterable[FeatureKey] = ()
         DesiredStateError: with every error and warning found, sorted by position. No other exception, for
             any input; time and memory are bounded by the limits of `source`.
     """
+    return examine(files, features).desired()
+
+
+def examine(
+    files: Sequence[tuple[str, bytes]],
+    features: Iterable[FeatureKey] = (),
+    unreadable: Sequence[Diagnostic] = (),
+) -> Examined:
+    """Return what the files declare with everything that is wrong with it, for checks that go further.
+
+    Args:
+        files: name and content, as for `load`.
+        features: as for `load`.
+        unreadable: findings about files that could not be read; with any, nothing is said about objects that
+            are not there.
+    """
     files, features = sorted(files), tuple(features)
-    places = Places()
+    places = Places(findings=list(unreadable))
     documents, complete = _read(files, places)
     checked = [(document, schema.check(document, features)) for document in documents]
     for _, result in checked:
         places.findings += result.findings
-    collection = collect(checked, places, complete=complete)
+    collection = collect(checked, places, complete=complete and not unreadable)
+    names = tuple(name for name, _ in files)
     spec = _spec(collection, places, features)
     if spec is None and collection.complete:
-        places.findings.append(_no_cluster([name for name, _ in files]))
-    findings = _sorted(places.findings)
-    if spec is None or any(finding.severity is Severity.ERROR for finding in findings):
-        raise DesiredStateError(_capped(findings))
-    return Desired(
+        places.findings.append(_no_cluster(names))
+    return Examined(
         spec=spec,
         spans={address: place.span for address, place in sorted(places.by_address.items())},
-        digest=digest(spec),
-        files=tuple(name for name, _ in files),
-        warnings=tuple(findings),
+        findings=_sorted(places.findings),
+        files=names,
     )
 
 
@@ -90,7 +138,7 @@ def _at_top(file: str, summary: str, hint: str) -> Diagnostic:
     return Diagnostic(severity=Severity.ERROR, summary=summary, span=span, hint=hint)
 
 
-def _sorted(findings: Sequence[Diagnostic]) -> list[Diagnostic]:
+def _sorted(findings: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Return the findings by position, each once."""
 
     def position(finding: Diagnostic) -> tuple[str, int, int, str, str]:
@@ -101,10 +149,10 @@ def _sorted(findings: Sequence[Diagnostic]) -> list[Diagnostic]:
             else ("", 0, 0, finding.code, finding.summary)
         )
 
-    return sorted(dict.fromkeys(findings), key=position)
+    return tuple(sorted(dict.fromkeys(findings), key=position))
 
 
-def _capped(findings: list[Diagnostic]) -> list[Diagnostic]:
+def _capped(findings: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
     """Return at most MAX_FINDINGS findings, errors before warnings where not all fit, and say so."""
     if len(findings) <= MAX_FINDINGS:
         return findings

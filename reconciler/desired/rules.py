@@ -10,6 +10,7 @@ All of them run; each records what it finds. Two grades:
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from datetime import date
 
 from reconciler.desired import brick_rules, peer_rules, published
 from reconciler.desired.build import Built
@@ -192,6 +193,9 @@ def _tombstone(volume: VolumeSpec, places: Places) -> None:
 def _risks(volume: VolumeSpec, places: Places) -> None:
     if volume.shape is None or volume.state is VolumeState.ABSENT:
         return
+    for item in volume.acknowledge:
+        if item.until and not _is_day(item.until):
+            places.error(f"acknowledge/{volume.name}/{item.code}", f"until: there is no day {item.until}")
     accepted = {item.code for item in volume.acknowledge}
     address = f"volume/{volume.name}/type"
     if volume.shape.type is VolumeType.DISTRIBUTE and "GS204" not in accepted:
@@ -209,6 +213,15 @@ def _risks(volume: VolumeSpec, places: Places) -> None:
             code="GS205",
             hint='use replica: 3 (arbiter: 1), or accept it: acknowledge: [{code: GS205, reason: "..."}]',
         )
+
+
+def _is_day(text: str) -> bool:
+    """Return true for a day of the calendar in the form that the schema guarantees."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _credentials(volume: VolumeSpec, places: Places) -> None:

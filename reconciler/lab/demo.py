@@ -21,6 +21,8 @@ from reconciler.errors import EnvironmentProblem, ReconcilerError
 from reconciler.lab import control
 from reconciler.lab.layout import DEFAULT_DIR, LabLayout
 from reconciler.lab.leftovers import traces
+from reconciler.lab.processes import alive
+from reconciler.lab.record import load
 from reconciler.lab.tour import Tour, UntrueClaim
 
 VOLUMES = ("rep3", "arb", "ec", "dist")
@@ -84,9 +86,17 @@ def demonstration() -> int:
 
 
 def playground() -> int:
-    """Bring the lab up, create and mount the volumes, and leave it to the user."""
-    root = DEFAULT_DIR
-    tour = Tour(root)
+    """Bring the lab up, create and mount the volumes, leave it to the user. One that is up stays as it is."""
+    tour = Tour(DEFAULT_DIR)
+    if LabLayout(DEFAULT_DIR).record.exists():
+        record = load(DEFAULT_DIR)
+        if not (alive(record.supervisor) and tour.declaration.exists()):
+            raise EnvironmentProblem(
+                f"{DEFAULT_DIR} holds another lab, or what is left of one", hint="end it with: make play-down"
+            )
+        tour.say("The lab is up already, and was left as it is.")
+        _invite(tour, netns=record.keeper is not None)
+        return 0
     netns = False
     try:
         try:
@@ -101,20 +111,29 @@ def playground() -> int:
         for name in VOLUMES:
             tour.mount(name)
     except BaseException:
-        if LabLayout(root).record.exists() and tour.declaration.exists():
-            _close(tour)
+        _close(tour)
         raise
+    _invite(tour, netns=netns)
+    return 0
+
+
+def _invite(tour: Tour, *, netns: bool) -> None:
+    """Say how to try the lab: commands that work as they stand, typed where make was."""
     run = "gluster-state lab exec -- " if netns else ""
-    tour.say(f"\nThe lab is up; its volumes are mounted below {root}/mnt. Five commands to try:")
-    if not netns:
+    mounts = f"{tour.root}/mnt"
+    tour.say(f"\nThe lab is up; its volumes are mounted below {mounts}. Five commands to try:")
+    if netns:
+        tour.say("  PATH=$PWD/.venv/bin:$PATH")
+    else:
         tour.say('  eval "$(.venv/bin/gluster-state lab env)"; PATH=$PWD/.venv/bin:$PATH')
     tour.say(f"  {run}gluster-state status")
     tour.say("  gluster-state lab kill brick:arb:1" + f"; {run}gluster-state drift")
     tour.say(f"  {run}gluster-state plan -f {tour.declaration}")
     tour.say(f"  {run}gluster-state apply -f {tour.declaration}")
     tour.say(f"  {run}gluster-state volfile -f {tour.declaration} rep3 --graph client")
+    if netns:
+        tour.say(f"Its mounts are seen from inside only:  gluster-state lab exec -- df {mounts}/rep3")
     tour.say("End it with:  make play-down")
-    return 0
 
 
 # ---------------------------------------------------------------- the story

@@ -108,7 +108,10 @@ class ApplyResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
-    """A configured peer, or one that has only joined, and its agent. `live` is true while its lease is."""
+    """A peer and the agent that runs there. `live` is true while the agent's lease is.
+
+    `configured` is false for an agent that has joined as a peer which no apply has taken in yet.
+    """
 
     peer: PeerName
     node_id: NodeId
@@ -117,6 +120,7 @@ class NodeStatus:
     zone: str = ""
     agent_version: str = ""
     gluster_version: str = ""
+    configured: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from reconciler.desired.groups import is_builtin
 from reconciler.diff.change import LayoutChanged, PeerAdded, PeerChanged, VolumeRemoved
 from reconciler.errors import VolfileError
 from reconciler.model.cluster import Acknowledgement, BrickSpec, ClusterSpec, Desired, VolumeSpec
@@ -217,10 +218,14 @@ def secret_blockers(cluster: ClusterSpec) -> Iterator[Blocker]:
 
 
 def option_blockers(spec: VolumeSpec, volume: VolumeRecord, slots: Slots) -> Iterator[Blocker]:
-    """Yield options that GlusterFS does not have, values it would not take, and what makes no volfile."""
+    """Yield options that GlusterFS does not have, values it would not take, and what makes no volfile.
+
+    What GlusterFS' own group files bring along is nobody's mistake and has no effect: a warning says so.
+    """
     wrong = False
+    origins = {o.name: o.origin for o in spec.options}
     for found in check_options({o.name: o.value for o in spec.options}, volume.shape):
-        if found.severity.value == "error":
+        if found.severity.value == "error" and not is_builtin(origins.get(found.path, "")):
             wrong = True
             yield Blocker(
                 address=volume.address, code=found.code or "GS401", summary=found.summary, hint=found.hint

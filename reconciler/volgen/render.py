@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.errors import VolfileError
 from reconciler.model.volume import VolumeState
 from reconciler.volgen.brick import SHARED_STORAGE, brick_graph
 from reconciler.volgen.client import client_graph, gfproxy_client_graph, gfproxyd_graph
@@ -35,6 +36,7 @@ def all_graphs(volume: VolumeRecord, *, slots: Slots, secret: Secret, host: str)
         VolfileError: options contradict each other or make no graph.
     """
     name = volume.name
+    _refuse_shared_names(volume)
     graphs = {
         brick_file_name(volume, brick): brick_graph(
             volume,
@@ -61,6 +63,20 @@ def all_graphs(volume: VolumeRecord, *, slots: Slots, secret: Secret, host: str)
         for brick in volume.bricks:
             graphs[_brick_file(volume, brick, "client.")] = quota_crawler_graph(volume, brick, secret=secret)
     return graphs
+
+
+def _refuse_shared_names(volume: VolumeRecord) -> None:
+    """Raise VolfileError for bricks such as /b/x-y and /b/x/y: one file would take the other's place."""
+    seen: dict[str, BrickRecord] = {}
+    for brick in volume.bricks:
+        file = brick_file_name(volume, brick)
+        first = seen.setdefault(file, brick)
+        if first is not brick:
+            raise VolfileError(
+                f"volume {volume.name}: the bricks {first.path} and {brick.path} of {brick.host} would share "
+                f"the file name {file}",
+                hint="write them one by one: --graph brick:N",
+            )
 
 
 def brick_file_name(volume: VolumeRecord, brick: BrickRecord) -> str:

@@ -24,6 +24,7 @@ from reconciler.plan.step import Plan
 from reconciler.ports.store import MAX_OPS, Commit, Put
 from tests.crash.world import Cells, after_all
 from tests.unit.desired.declarations import cluster, desired
+from tests.volume_samples import SLOTS
 
 CLUSTER = ClusterId("7b0e0000-0000-4000-8000-000000000000")
 NAME = "prod"
@@ -178,6 +179,7 @@ def _plan(text: str, entries: Mapping[str, str], *, at: int, allow: tuple[str, .
             configured=configured_in(snapshot, CLUSTER, NAME),
             observed=ObservedCluster(revision=snapshot.revision, observed_at=at, nodes=nodes),
             joined=JOINED,
+            slots=SLOTS,
             allow=allow,
         ),
         Stamp(plan_id=f"p-{at:x}-0123456789", now=at, tool_version="0"),

@@ -18,7 +18,7 @@ EXAMPLES = sorted(Path("examples/clusters").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_loads_without_a_warning(path: Path) -> None:
-    desired = load(read_files([str(path)]), shipped_features())
+    desired = load(read_files([str(path)]).files, shipped_features())
     assert desired.warnings == ()
     assert offline_records(desired)
 
@@ -28,7 +28,7 @@ def test_there_are_examples() -> None:
 
 
 def test_the_quickstart_has_a_volume_of_every_kind_on_a_lab_of_three() -> None:
-    spec = load(read_files(["examples/clusters/quickstart.yaml"])).spec
+    spec = load(read_files(["examples/clusters/quickstart.yaml"]).files).spec
     assert [peer.address for peer in spec.peers] == ["127.0.1.1", "127.0.1.2", "127.0.1.3"]
     shapes = {
         volume.name: volume.shape.describe(len(volume.bricks)) for volume in spec.volumes if volume.shape

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.desired.load import load
-from reconciler.diagnostics import Diagnostic
+from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.errors import DesiredStateError
+from reconciler.shipped import shipped_features
 
 EXAMPLE = Path("examples/clusters/reference.yaml").read_bytes()
 #: Pieces of YAML, so that random texts reach beyond the scanner.
@@ -28,7 +30,7 @@ TOKENS = [
 
 def outcome(*files: bytes) -> tuple[Diagnostic, ...]:
     try:
-        return load([(f"{i}.yaml", data) for i, data in enumerate(files)]).warnings
+        return load([(f"{i}.yaml", data) for i, data in enumerate(files)], shipped_features()).warnings
     except DesiredStateError as exc:
         return exc.diagnostics or pytest.fail("an error that says nothing")
 
@@ -121,3 +123,26 @@ def _places(value: Any) -> Any:
     for key in keys:
         yield value, key
         yield from _places(value[key])
+
+
+#: What may be written in place of anything: every type, and texts that are wrong somewhere.
+WRONG: list[Any] = [
+    None, True, 0, -1, 10**30, 0.5, "", "x" * 48, "on", "../..", "a:/b/../c", "a'b\n", "\u202e", "\u0430",
+    [], [None], [[]], {}, {"x": 1}, {"name": "x"}, {"x-a": []},
+]  # fmt: skip
+
+
+def test_every_place_of_the_reference_example_takes_values_of_other_types() -> None:
+    documents = [json.loads(json.dumps(one, default=str)) for one in yaml.safe_load_all(EXAMPLE)]
+    outcomes = {True: 0, False: 0}
+    for document in documents:
+        for number, (holder, key) in enumerate(list(_places(document))):
+            kept = holder[key]
+            for value in WRONG[number % 4 :: 4]:  # all of them at every place would take a minute
+                holder[key] = value
+                found = outcome("".join(f"---\n{json.dumps(one)}\n" for one in documents).encode())
+                errors = [one for one in found if one.severity is Severity.ERROR]
+                assert all(one.span for one in errors), (key, value)
+                outcomes[not errors] += 1
+            holder[key] = kept
+    assert min(outcomes.values()) > 20  # both ends were reached

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import io
 import json
@@ -228,6 +229,35 @@ def test_apply_as_ndjson_streams_events(
     assert run(["apply", plan_file, "-o", "ndjson", *LINK], lambda: session) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["type"] for line in lines] == ["progress", "progress", "result"]
+
+
+class Full(io.StringIO):
+    """A stream on a full disk."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("form", ["text", "json", "ndjson"])
+@pytest.mark.parametrize("outcome", [Outcome.COMMITTED, Outcome.STUCK])
+def test_an_apply_goes_on_when_its_output_cannot_be_written_and_exits_with_its_outcome(
+    session: FakeSession,
+    plan_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+    outcome: Outcome,
+) -> None:
+    code = 0 if outcome is Outcome.COMMITTED else 6
+    session.end = ApplyResult(outcome=outcome, txn=TxnId("t-1"), exit_code=code, message="So it is.")
+    reached = []
+
+    def fill_the_disk(_: StopRequest) -> None:
+        monkeypatch.setattr(sys, "stdout", Full())
+        reached.append(True)
+
+    session.during_apply = fill_the_disk
+    assert run(["apply", plan_file, "-o", form, *LINK], lambda: session) == code
+    assert reached
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -145,6 +145,64 @@ def test_a_bad_option_is_found_at_its_line(yaml_file: str, capsys: pytest.Captur
     assert "network.ping-timeout" in out
 
 
+def test_bad_options_are_reported_together_with_errors_of_other_kinds(
+    yaml_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = NO_AUTH.replace("network.ping-timeout: 20", "network.ping-timeoot: 20")
+    Path(yaml_file).write_text(text + "    - {name: other, type: replicaat, bricks: [a:/b/2]}\n")
+    assert run(["validate", yaml_file, "-o", "github"]) == 65
+    places = [line.split("::")[1].partition(",")[2] for line in capsys.readouterr().out.splitlines()]
+    assert places == ["line=13,col=39", "line=14,col=27"]
+
+
+@pytest.mark.parametrize(
+    ("item", "code", "finding"),
+    [
+        ("{code: GS299, reason: r}", 65, "13:28: error: there is no risk code GS299"),
+        ("{code: GS101, reason: r}", 0, "13:28: warning: acknowledging GS101 has no effect"),
+        (
+            "{code: GS203, reason: r, until: 2027-02-30}",
+            65,
+            "13:28: error: until: there is no day 2027-02-30",
+        ),
+        (
+            "{code: GS203, reason: r}, {code: GS203, reason: s}",
+            65,
+            "13:54: error: GS203 is acknowledged twice",
+        ),
+    ],
+)
+def test_acknowledgements_that_mean_nothing_are_told(
+    yaml_file: str, capsys: pytest.CaptureFixture[str], item: str, code: int, finding: str
+) -> None:
+    Path(yaml_file).write_text(
+        NO_AUTH.replace("options: {network.ping-timeout: 20}", f"acknowledge: [{item}]")
+    )
+    assert run(["validate", yaml_file]) == code
+    assert f"{yaml_file}:{finding}" in capsys.readouterr().out
+
+
+def test_unreadable_files_do_not_hide_errors_of_the_others(
+    yaml_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "peers.yaml")
+    Path(yaml_file).write_text(NO_AUTH.replace("replica: 3", "replica: three").replace("a:/b/1", "d:/b/1"))
+    assert run(["validate", str(tmp_path)]) == 65
+    out = capsys.readouterr().out
+    assert f"{yaml_file}:11:16: error: replica must be a whole number" in out
+    assert f"{tmp_path}/peers.yaml:1:1: error: cannot be read: not a regular file" in out
+    assert "peer d is not declared" not in out  # it may be declared in the file that could not be read
+
+
+def test_a_line_end_in_a_file_s_name_begins_no_line_of_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a\n::error::forged.yaml"
+    path.write_bytes(b"a: [")
+    assert run(["validate", str(path)]) == 65
+    assert not any(line.startswith("::") for line in capsys.readouterr().out.splitlines())
+
+
 def test_an_unsupported_option_of_a_builtin_profile_is_a_warning(
     yaml_file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -239,6 +297,7 @@ def test_all_graphs_are_written_under_the_names_of_glusterd(
         (["home", "--graph", "brick:²"], "no graph"),
         (["home", "--graph", "shred"], "no graph 'shred'"),
         (["home", "--graph", "brick:0", "--node", "zz"], "no peer 'zz'"),
+        (["home", "--node", "zz"], "no peer 'zz'"),
         (["home", "--graph", "all"], "needs a place"),
         (["home", "--out", "x"], "goes with --graph all"),
     ],
@@ -248,6 +307,40 @@ def test_volfile_usage_errors(
 ) -> None:
     assert run(["volfile", "-f", yaml_file, *words]) == 64
     assert message in capsys.readouterr().err
+
+
+def test_volfiles_replace_what_stands_in_their_place_and_follow_no_link(
+    yaml_file: str, tmp_path: Path
+) -> None:
+    out, victim = tmp_path / "out", tmp_path / "victim"
+    out.mkdir()
+    victim.write_text("mine")
+    (out / "home.tcp-fuse.vol").symlink_to(victim)
+    assert run(["volfile", "-f", yaml_file, "home", "--graph", "all", "--out", str(out)]) == 0
+    assert victim.read_text() == "mine"
+    assert not (out / "home.tcp-fuse.vol").is_symlink()
+    assert {path.name for path in out.iterdir() if path.name.startswith(".")} == set()
+
+
+def test_a_directory_in_a_volfile_s_place_stays_as_it_was(
+    yaml_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "home.tcp-fuse.vol"
+    folder.mkdir(mode=0o755)
+    assert run(["volfile", "-f", yaml_file, "home", "--graph", "all", "--out", str(tmp_path)]) == 64
+    assert "Is a directory" in capsys.readouterr().err
+    assert folder.stat().st_mode & 0o777 == 0o755
+
+
+def test_bricks_whose_volfiles_would_share_a_name_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(YAML.replace("[a:/b/1, b:/b/1, c:/b/1]", "[a:/b/x-y, a:/b/x/y, c:/b/1]"))
+    out = tmp_path / "out"
+    assert run(["volfile", "-f", str(path), "home", "--graph", "all", "--out", str(out)]) == 1
+    assert "/b/x-y and /b/x/y" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_explain_knows_codes_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
@@ -284,6 +377,50 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         )
     assert done.returncode == 141
     assert done.stderr == b""
+
+
+def _shell(line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a shell line in which ``$GS`` is the program."""
+    return subprocess.run(
+        ["bash", "-c", line],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env={"PATH": os.environ["PATH"], "GS": f"{sys.executable} -m reconciler", **environment},
+    )
+
+
+@pytest.mark.parametrize("buffering", ["", "1"])
+@pytest.mark.parametrize("words", ["--version", "--help", "schema", "plan --help", "version -o json"])
+def test_a_full_disk_under_the_answer_is_said_without_a_traceback(words: str, buffering: str) -> None:
+    done = _shell(f"$GS {words} >/dev/full", PYTHONUNBUFFERED=buffering)
+    assert done.returncode == 1
+    assert done.stderr == b"Error: the answer cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("buffering", ["", "1"])
+@pytest.mark.parametrize("words", ["--version", "--help", "schema", "explain GS101"])
+def test_a_reader_that_is_gone_from_the_start_is_sigpipe(words: str, buffering: str) -> None:
+    done = _shell(f"$GS {words} | true; exit ${{PIPESTATUS[0]}}", PYTHONUNBUFFERED=buffering)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("$GS --version >&-", 0),
+        ("$GS validate examples/clusters/quickstart.yaml >&- 2>&- <&-", 0),
+        ("$GS validate /nonexistent 2>&-", 64),
+        ("$GS validate /nonexistent 2>/dev/full", 64),
+        ("$GS validate /nonexistent -o json >/dev/full", 64),
+        ("$GS validate - <&-", 65),
+    ],
+)
+def test_closed_and_full_streams_change_no_exit_code(line: str, code: int) -> None:
+    done = _shell(line)
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr
 
 
 def test_a_terminal_without_utf8_gets_ascii(yaml_file: str, tmp_path: Path) -> None:

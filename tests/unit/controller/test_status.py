@@ -79,3 +79,10 @@ def test_a_volume_without_redundancy_has_no_daemons_and_nothing_to_heal() -> Non
     single = "{name: v, type: distribute, bricks: [gs1:/b/v], acknowledge: [{code: GS204, reason: r}]}"
     (v,) = status(world(volume=single)).volumes
     assert (v.daemons, v.heal_pending) == ((), 0)
+
+
+def test_agents_that_have_joined_are_shown_before_anything_is_configured() -> None:
+    found = status(World((GS1,)))
+    assert [(n.peer, n.live, n.configured) for n in found.nodes] == [(GS1, True, False)]
+    assert found.unobserved == ()
+    assert all(n.configured for n in status(world()).nodes)

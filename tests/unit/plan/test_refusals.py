@@ -322,3 +322,11 @@ def test_the_delay_that_counts_is_the_stored_one_not_the_one_declared_with_the_t
     plan = world.plan(desired(cluster(gone, spec="unprotectDelay: 0s\n")), allow=("GS101=volume/home",))
     assert [b.code for b in plan.blockers] == ["GS101"]
     assert plan.steps == ()
+
+
+def test_what_a_builtin_group_sets_without_effect_blocks_nothing_and_the_same_by_hand_does() -> None:
+    spec = spec_of(DECLARED + "profiles: [builtin/virt]\n")
+    assert "cluster.server-quorum-type" in {option.name for option in spec.options}
+    assert said(refusals.option_blockers(spec, RECORD, SLOTS)) == []
+    by_hand = replace(spec, options=tuple(replace(o, origin="volume") for o in spec.options))
+    assert [code for code, _ in said(refusals.option_blockers(by_hand, RECORD, SLOTS))] == ["GS401"]
