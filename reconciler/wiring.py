@@ -44,6 +44,7 @@ from reconciler.controller.session import ClusterSession
 from reconciler.controller.steward import Steward
 from reconciler.errors import EnvironmentProblem, StoreError
 from reconciler.feature import Registry
+from reconciler.model.endpoints import address_of
 from reconciler.model.ids import ClusterId, NodeId
 from reconciler.model.observed import NodeFact
 from reconciler.model.report import Connection
@@ -59,7 +60,7 @@ def connect(options: Connection, features: Registry) -> ClusterSession:
     """Open a session; raises StoreError when etcd does not answer, PlanError for an unknown cluster."""
     store = EtcdStore(
         EtcdEndpoint(
-            hosts=tuple(_host(e) for e in options.endpoints),
+            hosts=tuple(address_of(e, tls=bool(options.ca_file)) for e in options.endpoints),
             ca=_path(options.ca_file),
             cert=_path(options.cert_file),
             key=_path(options.key_file),
@@ -291,10 +292,6 @@ def _log_to_stderr() -> None:
 
 def _store(settings: AgentConfig) -> EtcdStore:
     return EtcdStore(EtcdEndpoint(hosts=settings.etcd, ca=settings.ca, cert=settings.cert, key=settings.key))
-
-
-def _host(endpoint: str) -> str:
-    return endpoint.removeprefix("http://").removeprefix("https://")
 
 
 def _path(text: str) -> Path | None:

@@ -12,6 +12,7 @@ Architecture invariant: nothing here repeats a write whose first try may have re
 from __future__ import annotations
 
 import random
+import ssl
 import threading
 import time
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from reconciler.adapters.etcd_errors import CallFailed, Refused, Verdict, classify
+from reconciler.adapters.etcd_errors import CallFailed, Refused, Verdict, classify, remedy
 from reconciler.adapters.etcd_messages import etcdrpc, register
 from reconciler.errors import (
     EnvironmentProblem,
@@ -121,6 +122,24 @@ class _Host:
         self.answered = False
 
 
+def _check_tls_files(endpoint: EtcdEndpoint) -> None:
+    """Refuse files that gRPC would only complain about on stderr. Raises OSError, EnvironmentProblem."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    shown = endpoint.ca
+    try:
+        if endpoint.ca is not None:
+            context.load_verify_locations(cafile=endpoint.ca)
+        shown = endpoint.cert
+        if endpoint.cert is not None:
+            # An encrypted key would be asked about on the terminal; gRPC cannot use one either.
+            context.load_cert_chain(endpoint.cert, endpoint.key, password=lambda: "")
+    except ssl.SSLError as error:
+        raise EnvironmentProblem(
+            f"{shown}: no PEM certificate, or its key does not belong to it ({error.reason or 'not PEM'})",
+            hint="check the files of the etcd connection: CA, certificate, key",
+        ) from error
+
+
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
@@ -149,6 +168,7 @@ class EtcdConnection:
         self._endpoint = endpoint
         self._call_timeout_s = call_timeout_s
         try:
+            _check_tls_files(endpoint)
             self._hosts = tuple(_Host(endpoint, address) for address in endpoint.hosts)
         except OSError as error:
             raise EnvironmentProblem(
@@ -288,7 +308,7 @@ class EtcdConnection:
                     ) from failure
                 if time.monotonic() + pause >= end:
                     raise StoreUnavailable(
-                        str(failure), hint=f"is etcd running at {', '.join(self._endpoint.hosts)}?"
+                        str(failure), hint=remedy(str(failure), self._endpoint.hosts)
                     ) from failure
             self._closed.wait(pause)
         raise AssertionError("pauses never end")

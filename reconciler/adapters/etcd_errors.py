@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 from grpc import StatusCode
@@ -23,7 +24,8 @@ class Refused(StoreError):
     """Etcd understood the request and refused it; nothing was written. `code` is the gRPC status."""
 
     def __init__(self, message: str, code: StatusCode) -> None:
-        super().__init__(message)
+        hint = "what answers there is no etcd" if code is StatusCode.UNIMPLEMENTED else ""
+        super().__init__(message, hint=hint)
         self.code = code
 
 
@@ -76,3 +78,10 @@ def classify(code: StatusCode, details: str) -> Verdict:
         if text in lowered:
             return verdict
     return _BY_CODE.get(code, Verdict.UNKNOWN)
+
+
+def remedy(message: str, hosts: Sequence[str]) -> str:
+    """Say what to look at when nobody answers. `message` is gRPC's, which names TLS by its TSI codes."""
+    if "TSI_" in message or "handshake" in message:
+        return "TLS failed: check the CA, and whether etcd wants a client certificate that it trusts"
+    return f"is etcd running at {', '.join(hosts)}?"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reconciler.agent.paths import NodePaths
 from reconciler.errors import UsageError
+from reconciler.model.endpoints import address_of
 from reconciler.model.ids import PeerName
 
 _TEXTS = ("cluster", "peer", "address")
@@ -59,6 +60,8 @@ def read_config(path: str) -> AgentConfig:
         problems.append("steward: true or false")
     if not isinstance(tls, dict) or not all(k in _TLS and _is_text(v) for k, v in tls.items()):
         problems.append("tls: only ca, cert and key, each a file")
+    if isinstance(tls, dict) and (("cert" in tls) != ("key" in tls) or ("cert" in tls and "ca" not in tls)):
+        problems.append("tls: cert, key and ca go together")
     if problems:
         raise UsageError(f"{path}: " + "; ".join(problems))
     assert isinstance(etcd, list)
@@ -67,7 +70,7 @@ def read_config(path: str) -> AgentConfig:
         cluster=str(raw["cluster"]),
         peer=PeerName(str(raw["peer"])),
         address=str(raw["address"]),
-        etcd=tuple(str(e).removeprefix("http://").removeprefix("https://") for e in etcd),
+        etcd=tuple(address_of(str(e), tls="ca" in tls) for e in etcd),
         paths=NodePaths(state=Path(str(raw["state"])), run=Path(str(raw["run"])), log=Path(str(raw["log"]))),
         steward=bool(raw.get("steward", False)),
         ca=_file(tls, "ca"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 
 from reconciler.cli.app import App
 from reconciler.errors import UsageError
+from reconciler.model.endpoints import address_of
 from reconciler.model.report import Connection
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -92,10 +94,14 @@ def connection_of(given: dict[str, Any], cluster: str | None = None) -> Connecti
             "no etcd endpoint is given", hint="use --etcd http://HOST:2379 or set GLUSTER_STATE_ETCD"
         )
     for endpoint in endpoints:
-        if not endpoint.startswith(("http://", "https://")):
+        if "://" not in endpoint:
             raise UsageError(
                 f"{endpoint!r} is no etcd URL", hint="write it as http://HOST:PORT or https://HOST:PORT"
             )
+        address_of(endpoint, tls=bool(files_given["ca_file"]))
+    if math.isnan(timeout):
+        raise UsageError("--etcd-timeout must be a number of seconds")
+    _check_tls_files(files_given)
     if cluster and named and named != cluster:
         raise UsageError(
             f"--cluster is {named!r}, but the declaration or plan is for {cluster!r}",
@@ -105,6 +111,14 @@ def connection_of(given: dict[str, Any], cluster: str | None = None) -> Connecti
     if not name:
         raise UsageError("no cluster is named", hint="use --cluster NAME or set GLUSTER_STATE_CLUSTER")
     return Connection(endpoints=endpoints, cluster=name, timeout_s=timeout, **files_given)
+
+
+def _check_tls_files(given: Mapping[str, str]) -> None:
+    cert, key = given["cert_file"], given["key_file"]
+    if bool(cert) != bool(key):
+        raise UsageError("--etcd-cert and --etcd-key go together: a certificate is used with its key")
+    if cert and not given["ca_file"]:
+        raise UsageError("--etcd-cert needs --etcd-ca, too: the certificate to know etcd by")
 
 
 def _on_display(context: click.Context, parameter: click.Parameter, value: Any) -> None:

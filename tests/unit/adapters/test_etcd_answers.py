@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from grpc import StatusCode
 
-from reconciler.adapters.etcd_connection import EtcdEndpoint
-from reconciler.adapters.etcd_errors import Verdict, classify
+from reconciler.adapters.etcd_connection import EtcdConnection, EtcdEndpoint
+from reconciler.adapters.etcd_errors import Verdict, classify, remedy
 from reconciler.adapters.etcd_messages import etcdrpc, register
 from reconciler.adapters.etcd_watch import WatchFold, key_range, text
+from reconciler.errors import EnvironmentProblem
 from reconciler.ports.store import Changes, WatchEnded
 
 
@@ -137,3 +139,18 @@ def test_an_endpoint_hides_its_password_and_refuses_halves(tmp_path: Any) -> Non
     ):
         with pytest.raises(ValueError, match="needs"):
             EtcdEndpoint(**wrong)
+
+
+def test_tls_files_that_are_none_are_named_before_grpc_sees_them(tmp_path: Path) -> None:
+    bad = tmp_path / "ca.pem"
+    bad.write_text("no certificate")
+    with pytest.raises(EnvironmentProblem, match=f"{bad}: no PEM certificate"):
+        EtcdConnection(EtcdEndpoint(hosts=("127.0.0.1:1",), ca=bad))
+    with pytest.raises(EnvironmentProblem, match="cannot read a TLS file"):
+        EtcdConnection(EtcdEndpoint(hosts=("127.0.0.1:1",), ca=tmp_path))
+
+
+def test_the_remedy_for_no_answer_tells_tls_from_an_etcd_that_is_away() -> None:
+    tls = "last error: UNAVAILABLE: ipv4:127.0.0.1:24579: Unwrap failed (TSI_DATA_CORRUPTED)"
+    assert "client certificate" in remedy(tls, ("a:1",))
+    assert remedy("last error: Connection refused", ("a:1", "b:2")) == "is etcd running at a:1, b:2?"
