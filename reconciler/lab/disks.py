@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from reconciler.adapters.mounts import parse_mountinfo
@@ -11,6 +12,7 @@ from reconciler.lab.namespace import Inside, run
 
 SIZE = 2 << 30
 """Bytes of each image; sparse: an empty one takes a few MiB. mkfs.xfs 6.1 refuses less than 300 MiB."""
+_SETTLED_S = 5.0  #: how long an unmount is tried again while nobody is seen at the mount
 
 
 def create(node: NodeLayout, inside: Inside) -> None:
@@ -46,11 +48,25 @@ def unmount_below(root: Path, inside: Inside) -> None:
         EnvironmentProblem: something is in use; the message says by whom.
     """
     for point in mounted_below(root, inside):
+        _unmount(point, inside)
+
+
+def _unmount(point: Path, inside: Inside) -> None:
+    """Unmount one point. While nobody is seen there, try again: the kernel may not be done with who ended."""
+    deadline = time.monotonic() + _SETTLED_S
+    while True:
         try:
             run([*inside.prefix, "umount", str(point)])
         except EnvironmentProblem as problem:
-            users = "".join(f"\n  process {pid} ({name}) is there" for pid, name in _users_of(point))
-            raise EnvironmentProblem(f"{problem.message}{users}", hint="leave it, then try again") from None
+            users = _users_of(point)
+            if users or time.monotonic() > deadline:
+                names = "".join(f"\n  process {pid} ({name}) is there" for pid, name in users)
+                raise EnvironmentProblem(
+                    f"{problem.message}{names}", hint="leave it, then try again"
+                ) from None
+            time.sleep(0.1)
+        else:
+            return
 
 
 def unplug(point: Path, inside: Inside) -> None:

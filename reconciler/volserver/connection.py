@@ -23,6 +23,8 @@ from reconciler.volserver.session import Session
 from reconciler.wire import programs, rpc
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.ports.volfiles import VolfileSource
 
 _log = logging.getLogger(__name__)
@@ -39,7 +41,8 @@ class Limits:
 
     Attributes:
         connections: over TCP, altogether (fewer when the process may open fewer files).
-        connections_per_address: over TCP, from one address.
+        connections_per_address: over TCP, from one address. Where there is no room, the oldest connection
+            without a volfile gives way to a new one: idle strangers cannot keep a client out.
         record_bytes: longest call over TCP; local_record_bytes: over the unix socket.
         first_record_s: time for the first call, and for the rest of any call once begun.
         idle_s: time without a call for a connection that got no volfile.
@@ -68,6 +71,9 @@ class ConnectionTable:
         self.closing = False
         self._open: dict[Connection, str] = {}
         self._per_address: Counter[str] = Counter()
+        # Without a volfile, oldest first: all of them, and those of each address.
+        self._waiting: dict[Connection, None] = {}
+        self._waiting_at: dict[str, dict[Connection, None]] = {}
         self._numbers = itertools.count(1)
         self._refused = 0
         self._refusal = ""
@@ -85,20 +91,43 @@ class ConnectionTable:
 
     def admit(self, connection: Connection, remote: str) -> int:
         """Return a number for a new connection, or 0 when there is no room. `remote` is empty for local."""
-        limits = self.limits
         if remote:
-            if self._per_address[remote] >= limits.connections_per_address:
-                self.refuse(f"{remote} has {limits.connections_per_address} connections already")
-                return 0
+            most = self.limits.connections_per_address
+            if self._per_address[remote] >= most:
+                self.refuse(f"{remote} has {most} connections already")
+                if not self._displace(self._waiting_at.get(remote, {})):
+                    return 0
             if self._per_address.total() >= self._most:
                 self.refuse(f"{self._most} connections are open already")
-                return 0
+                if not self._displace(self._waiting):
+                    return 0
             self._per_address[remote] += 1
+            self._waiting[connection] = None
+            self._waiting_at.setdefault(remote, {})[connection] = None
         self._open[connection] = remote
         return next(self._numbers)
 
+    def settle(self, connection: Connection) -> None:
+        """Let a connection stay for good: it has a volfile."""
+        if connection in self._waiting:
+            del self._waiting[connection]
+            remote = self._open[connection]
+            del self._waiting_at[remote][connection]
+            if not self._waiting_at[remote]:
+                del self._waiting_at[remote]
+
+    def _displace(self, waiting: Mapping[Connection, None]) -> bool:
+        """Close the oldest of some connections, to make room; false if there is none."""
+        oldest = next(iter(waiting), None)
+        if oldest is None:
+            return False
+        self.forget(oldest)
+        oldest.abort()
+        return True
+
     def forget(self, connection: Connection) -> None:
         """Give the room of an admitted connection back."""
+        self.settle(connection)
         remote = self._open.pop(connection, "")
         if remote:
             self._per_address[remote] -= 1
@@ -280,6 +309,8 @@ class Connection(asyncio.Protocol):
         now, limits = self._loop.time(), self._table.limits
         if progress:
             self._begun = now
+        if session.established:
+            self._table.settle(self)
         if session.pending:
             self.deadline = self._begun + limits.first_record_s
         else:

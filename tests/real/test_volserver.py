@@ -261,6 +261,20 @@ def test_one_address_cannot_take_all_connections(server: VolfileServer, source: 
         assert gluster_rpc.fetch_spec(HOST, server.port, "/home") == "volume home\n"
 
 
+def test_idle_strangers_keep_no_client_of_the_same_address_out(server: VolfileServer) -> None:
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(connected(server))
+        client.sendall(getspec("/home"))
+        received(client)
+        idle = [stack.enter_context(connected(server)) for _ in range(100)]
+        begun = time.monotonic()
+        assert gluster_rpc.fetch_spec(HOST, server.port, "/home", timeout_s=2) == "volume home\n"
+        assert time.monotonic() - begun < 1
+        assert is_closed(idle[0], 1)  # it has waited longest
+        assert not is_closed(idle[-1], 0.1)
+        assert not is_closed(client, 0.1)  # whoever has a volfile stays
+
+
 def test_only_a_connection_without_a_volfile_may_not_idle(server: VolfileServer) -> None:
     with connected(server) as client, connected(server) as refused:
         client.sendall(getspec("/home"))
