@@ -139,6 +139,8 @@ def _row(change: PlannedChange, depth: int) -> list[str]:
         notes.append("drift")
     if change.origin:
         notes.append(change.origin)
+    if change.span:
+        notes.append(f"{change.span.file.rpartition('/')[2]}:{change.span.line}")
     notes += [f"! {code}" for code in change.codes]
     return [
         "    " * depth + paint(f"{symbol} {change.address}", colour),

@@ -39,6 +39,7 @@ from reconciler.observe import ask, configured_in, joined_in, observed_in
 from reconciler.plan.document import summary
 from reconciler.plan.drift import find_drift
 from reconciler.plan.planner import Given, Stamp, make_plan
+from reconciler.plan.provenance import traced
 from reconciler.txn.record import Head, HeadState, LockRecord, Phase
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class ClusterSession:
             slots=self._slots,
             allow=allow,
         )
-        return make_plan(given, self._stamp())
+        return traced(make_plan(given, self._stamp()), desired.spans)
 
     def drift(self, desired: Desired | None, *, progress: Progress) -> Plan:
         """Observe and compare with the configuration; nothing is planned."""

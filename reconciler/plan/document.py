@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import cast
 
-from reconciler.diagnostics import Diagnostic
+from reconciler.diagnostics import Diagnostic, SourceSpan
 from reconciler.errors import JournalError, PlanError, StalePlan
 from reconciler.model import codec
 from reconciler.model.codec import Json
@@ -168,6 +168,8 @@ def _change(change: PlannedChange, object_id: str | None) -> Json:
     }
     if object_id is not None:
         plain["id"] = object_id
+    if change.span is not None:
+        plain["range"] = _range(change.span)
     return plain
 
 
@@ -202,13 +204,16 @@ def diagnostic_json(found: Diagnostic) -> Json:
         "path": found.path,
     }
     if found.span is not None:
-        span = found.span
-        plain["range"] = {
-            "filename": span.file,
-            "start": {"line": span.line, "column": span.column},
-            "end": {"line": span.end_line, "column": span.end_column},
-        }
+        plain["range"] = _range(found.span)
     return plain
+
+
+def _range(span: SourceSpan) -> Json:
+    return {
+        "filename": span.file,
+        "start": {"line": span.line, "column": span.column},
+        "end": {"line": span.end_line, "column": span.end_column},
+    }
 
 
 # ---------------------------------------------------------------- reading

@@ -135,6 +135,7 @@ def _read_change(part: _Part) -> PlannedChange:
         origin=part.get(str, "origin"),
         codes=part.part("risk").get(_TEXTS, "codes"),
         parent=part.get(_hint(Address | None), "parent"),
+        span=_read_range(part),
     )
 
 
@@ -158,22 +159,25 @@ def _read_step(part: _Part) -> Step:
 
 
 def _read_diagnostic(part: _Part) -> Diagnostic:
-    span = None
-    if "range" in part.plain:
-        place = part.part("range")
-        start, end = place.part("start"), place.part("end")
-        span = SourceSpan(
-            file=place.get(str, "filename"),
-            line=start.get(int, "line"),
-            column=start.get(int, "column"),
-            end_line=end.get(int, "line"),
-            end_column=end.get(int, "column"),
-        )
     return Diagnostic(
         severity=part.get(Severity, "severity"),
         summary=part.get(str, "summary"),
-        span=span,
+        span=_read_range(part),
         hint=part.get(str, "detail"),
         code=part.get(str, "code"),
         path=part.get(str, "path"),
+    )
+
+
+def _read_range(part: _Part) -> SourceSpan | None:
+    if "range" not in part.plain:
+        return None
+    place = part.part("range")
+    start, end = place.part("start"), place.part("end")
+    return SourceSpan(
+        file=place.get(str, "filename"),
+        line=start.get(int, "line"),
+        column=start.get(int, "column"),
+        end_line=end.get(int, "line"),
+        end_column=end.get(int, "column"),
     )

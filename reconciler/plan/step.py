@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from reconciler.diagnostics import Diagnostic
+from reconciler.diagnostics import Diagnostic, SourceSpan
 from reconciler.model.configured import Settings, VolumeRecord
 from reconciler.model.fields import Json
 from reconciler.model.ids import Address, NodeId, PeerName, StepId, VolumeId
@@ -92,6 +92,7 @@ class PlannedChange:
     origin: str = ""
     codes: tuple[str, ...] = ()
     parent: Address | None = None
+    span: SourceSpan | None = None  #: where it is declared, if it is
 
 
 class DriftKind(Enum):

@@ -1,0 +1,41 @@
+"""Where a plan's changes are declared, and which revision it is made from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.cli.render_plan import render
+from reconciler.cli.style import Style
+from reconciler.diagnostics import SourceSpan
+from reconciler.model.ids import Address
+from reconciler.plan.document import canonical_text, document, parse_document
+from reconciler.plan.provenance import traced
+from reconciler.plan.step import ReadKey
+from tests.plan_samples import CREATE
+
+SPAN = SourceSpan(file="clusters/prod/prod.yaml", line=31, column=7, end_line=31, end_column=20)
+
+
+def test_a_change_names_its_place_in_the_document_and_on_the_screen() -> None:
+    address = CREATE.changes[0].address
+    plan = traced(CREATE, {address: SPAN})
+    (changed,) = [one for one in document(plan)["changes"] if "range" in one]  # type: ignore[union-attr,operator]
+    assert changed["range"] == {  # type: ignore[index,call-overload]
+        "filename": "clusters/prod/prod.yaml",
+        "start": {"line": 31, "column": 7},
+        "end": {"line": 31, "column": 20},
+    }
+    style = Style(color=False, ascii=False, width=100, hints=True)
+    (line,) = [one for one in render(plan, style) if "prod.yaml:31" in one]
+    assert address in line
+    assert parse_document(canonical_text(plan)) == plan
+
+
+def test_the_revision_is_that_of_what_was_read_whatever_the_store_has_come_to_since() -> None:
+    keys = (
+        ReadKey(address=Address("settings"), mod_revision=0),
+        ReadKey(address=Address("volume/a"), mod_revision=7),
+    )
+    for newest in (100, 101):
+        assert traced(replace(CREATE, revision=newest, read_set=keys), {}).revision == 7
+    assert traced(replace(CREATE, read_set=()), {}).revision == 0
