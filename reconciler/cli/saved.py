@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -25,8 +28,12 @@ def save(plan: Plan, path: str) -> None:
 def write_private(path: Path, text: str) -> None:
     """Write a file for its owner only, in one step: a crash or error leaves what was there before.
 
-    A symbolic link in that place is replaced, not followed. Raises OSError.
+    Raises OSError, also for anything in that place but a regular file: a rename would put a file where
+    /dev/stdout or another device was, and a link may lead anywhere.
     """
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise OSError(errno.EEXIST, "there is something else than a regular file", str(path))
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".gs-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:

@@ -140,6 +140,17 @@ def test_a_plan_that_cannot_be_written_leaves_nothing_behind(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "prod.yaml"]
 
 
+@pytest.mark.parametrize("kind", ["fifo", "link"])
+def test_a_plan_takes_the_place_of_no_device_pipe_or_link(
+    session: FakeSession, yaml_file: str, tmp_path: Path, kind: str
+) -> None:
+    out = tmp_path / "out"
+    os.mkfifo(out) if kind == "fifo" else out.symlink_to("elsewhere")
+    before = out.lstat()
+    assert run(["plan", "-f", yaml_file, "--out", str(out), *LINK], lambda: session) == 64
+    assert (out.lstat().st_mode, out.lstat().st_ino) == (before.st_mode, before.st_ino)
+
+
 def test_an_altered_plan_is_refused_with_4_before_any_connection(
     session: FakeSession, plan_file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

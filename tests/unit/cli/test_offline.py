@@ -309,16 +309,21 @@ def test_volfile_usage_errors(
     assert message in capsys.readouterr().err
 
 
-def test_volfiles_replace_what_stands_in_their_place_and_follow_no_link(
-    yaml_file: str, tmp_path: Path
+def test_volfiles_are_written_through_no_link_and_over_a_former_file_only(
+    yaml_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, victim = tmp_path / "out", tmp_path / "victim"
     out.mkdir()
     victim.write_text("mine")
     (out / "home.tcp-fuse.vol").symlink_to(victim)
-    assert run(["volfile", "-f", yaml_file, "home", "--graph", "all", "--out", str(out)]) == 0
+    words = ["volfile", "-f", yaml_file, "home", "--graph", "all", "--out", str(out)]
+    assert run(words) == 64
+    assert "home.tcp-fuse.vol: there is something else than a regular file" in capsys.readouterr().err
     assert victim.read_text() == "mine"
-    assert not (out / "home.tcp-fuse.vol").is_symlink()
+    (out / "home.tcp-fuse.vol").unlink()
+    (out / "home.tcp-fuse.vol").write_text("old")
+    assert run(words) == 0
+    assert (out / "home.tcp-fuse.vol").read_text().startswith("volume home-client-0")
     assert {path.name for path in out.iterdir() if path.name.startswith(".")} == set()
 
 
@@ -328,7 +333,7 @@ def test_a_directory_in_a_volfile_s_place_stays_as_it_was(
     folder = tmp_path / "home.tcp-fuse.vol"
     folder.mkdir(mode=0o755)
     assert run(["volfile", "-f", yaml_file, "home", "--graph", "all", "--out", str(tmp_path)]) == 64
-    assert "Is a directory" in capsys.readouterr().err
+    assert "something else than a regular file" in capsys.readouterr().err
     assert folder.stat().st_mode & 0o777 == 0o755
 
 
