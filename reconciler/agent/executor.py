@@ -94,7 +94,9 @@ class Executor:
         """Take one event and return what to do about it."""
         match event:
             case Listed(snapshot=snapshot):
-                self._entries = {e.key: e for e in snapshot.entries}
+                # A change may have been heard while the listing was on its way: it is newer and stays.
+                newer = {k: e for k, e in self._entries.items() if e.mod_revision > snapshot.revision}
+                self._entries = {**{e.key: e for e in snapshot.entries}, **newer}
             case Heard(changes=changes):
                 self._take(changes)
             case Again():
