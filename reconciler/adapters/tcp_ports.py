@@ -36,7 +36,7 @@ class TcpPorts:
                 trial.listen(1)
             except OSError as exc:
                 if exc.errno == errno.EADDRINUSE:
-                    return _owner(port)
+                    return _owner(str(target[0]), port)
                 raise StepError(f"{address or 'any address'}, port {port}: {exc.strerror}") from exc
         return ""
 
@@ -59,15 +59,16 @@ def _resolve(address: str, port: int) -> tuple[socket.AddressFamily, tuple[str, 
     return family, (str(target[0]), port)
 
 
-def _owner(port: int) -> str:
-    """Return who has a local port: a listening process if there is one, in this network namespace."""
+def _owner(address: str, port: int) -> str:
+    """Return who has a port at `address`: a listening process if there is one, in this network namespace."""
+    own = "" if address == "0.0.0.0" else _reversed_hex(address)  # noqa: S104 - compared, not bound
     listening: set[str] = set()
     others: set[str] = set()
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/thread-self/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
                 fields = line.split()
-                if int(fields[1].rpartition(":")[2], 16) == port:
+                if int(fields[1].rpartition(":")[2], 16) == port and _counts(fields[1], own, table):
                     (listening if fields[3] == _LISTEN else others).add(f"socket:[{fields[9]}]")
     for wanted in (listening, others):
         for entry in Path("/proc").iterdir() if wanted else ():
@@ -103,11 +104,15 @@ def listening_ports(address: str) -> tuple[int, ...]:
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/thread-self/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
                 place, state = line.split()[1], line.split()[3]
-                host, _, port = place.partition(":")
-                here = not own or host in (own, "00000000") or table == "tcp6"
-                if state == _LISTEN and here and int(port, 16) >= _BRICK_PORTS_FROM:
-                    found.add(int(port, 16))
+                port = int(place.rpartition(":")[2], 16)
+                if state == _LISTEN and _counts(place, own, table) and port >= _BRICK_PORTS_FROM:
+                    found.add(port)
     return tuple(sorted(found))
+
+
+def _counts(place: str, own: str, table: str) -> bool:
+    """Return whether a place such as ``0100007F:1F90`` is in the way at the address `own` (empty: any)."""
+    return not own or place.partition(":")[0] in (own, "00000000") or table == "tcp6"
 
 
 def _reversed_hex(address: str) -> str:

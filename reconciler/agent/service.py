@@ -42,7 +42,9 @@ def serve(node: Node, config: AgentConfig, connect: Callable[[], Store], stop: t
                 said = exc.message
                 node.isolated(config.address)
             except (PlanError, JournalError) as exc:
-                LOG.error("%s %s", exc.message, exc.hint)  # noqa: TRY400  expected, told without a traceback
+                if exc.message != said:
+                    LOG.error("%s %s", exc.message, exc.hint)  # noqa: TRY400  expected, told without a traceback
+                said = exc.message
                 node.isolated(config.address)
             finally:
                 if store is not None:

@@ -212,11 +212,13 @@ class BrickSupervisor:
         with self._lock:
             process = slot.process
             up = process is not None and slot.state is BrickState.RUNNING
+            down = process is None and slot.launched is None
             return BrickFact(
                 uuid=slot.brick.uuid,
                 volume_id_configured=slot.volume.volume_id,
-                state=slot.state,
-                problem=slot.problem or sight.problem,
+                # Whatever ended it, and whatever the policy: nobody may start it on such a directory.
+                state=BrickState.REFUSED if down and sight.problem else slot.state,
+                problem=sight.problem if down and sight.problem else slot.problem or sight.problem,
                 pid=process.pid if process else 0,
                 start_time=process.start_time if process else 0,
                 port=slot.brick.port if up else 0,

@@ -22,9 +22,10 @@ from reconciler.errors import StalePlan, UsageError
 from reconciler.model.cluster import Desired
 from reconciler.model.codec import to_json
 from reconciler.model.report import ApplyResult, ProgressEvent
-from reconciler.plan.document import digest, exit_code
+from reconciler.plan.document import digest, exit_code, unrepaired
 from reconciler.plan.step import Plan
 
+_NOT_CONVERGED = 12
 _STOPPING = b"\nStopping at the next safe point ... (again: leave at once; another process then finishes)\n"
 
 
@@ -56,7 +57,8 @@ def apply(
 
     Exits 0 done, or nothing to do; 1 not confirmed; 3 blocked; 4 the plan is stale, altered or was used;
     5 failed and rolled back; 6 failed, and a human must decide; 7 somebody else applies; 8 stopped;
-    10 too little could be observed; 12 applied, but the cluster does not show it.
+    10 too little could be observed; 12 applied, but the cluster does not show it, or has faults that no
+    apply repairs.
     """
     app = current_app()
     given = (*paths, *file)
@@ -104,8 +106,10 @@ def _hindrance(plan: Plan, expect_digest: str | None) -> int | None:
             hint="review it, then use its digest",
         )
     code = exit_code(plan)
-    if plan.blockers or not plan.steps:
+    if plan.blockers or plan.unobserved:
         return code
+    if not plan.steps:
+        return _NOT_CONVERGED if unrepaired(plan) else 0
     return None
 
 

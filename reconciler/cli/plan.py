@@ -42,7 +42,7 @@ def plan(
 ) -> int:
     """Show what an apply would do: changes, order, undo, risks. Changes nothing.
 
-    Exits 0 (also with changes, unless --detailed-exitcode: then 2), 3 if something is blocked,
+    Exits 0 (also with changes or faults, unless --detailed-exitcode: then 2), 3 if something is blocked,
     10 if too little could be observed.
     """
     app = current_app()

@@ -16,11 +16,12 @@ _STATE_COLOURS = {
     "rolled-back": "yellow",
     "stuck": "red",
 }
+_OPEN = ("paused", "stuck")  #: nothing happens until a person decides
 _BAD_MARKS = ("refused", "failed", "undo-failed")
 
 
 def listing(transactions: Sequence[TxnSummary]) -> list[str]:
-    """Return one line per transaction, in the order given."""
+    """Return one line per transaction, in the order given. Their steps are not read for a list."""
     if not transactions:
         return ["No transactions."]
     head = [paint(word, "bold") for word in ("transaction", "state", "started", "by", "what")]
@@ -46,6 +47,9 @@ def details(txn: TxnSummary, style: Style) -> list[str]:
         for text in (step.error, step.hint):
             if text:
                 lines += style.wrap(f"step {step.step}: {text}", "    ")
+    if txn.state in _OPEN:
+        ways = (f"gluster-state txn resume {txn.txn}", f"gluster-state txn rollback {txn.txn}")
+        lines += ["", f"  next: {ways[0]}     go on in the direction it had", f"        {ways[1]}   undo it"]
     return lines
 
 

@@ -139,6 +139,13 @@ _TABLE: tuple[tuple[str, str, str, str], ...] = (
         "Their open files and mounts get errors.",
         "Unmount first. " + _ALLOW,
     ),
+    (
+        "GS207",
+        "a brick must not be started",
+        "What stands at its path is not the brick: it is another's, on another filesystem, or does not carry "
+        "what the brick was given. A process started there would write into the wrong place.",
+        "Mount the right disk at its place. There is no way to override this.",
+    ),
     ("GS301", "a rebalance moves data", "It costs disk and network time in proportion to the data.", _ALLOW),
     (
         "GS302",

@@ -24,7 +24,16 @@ from reconciler.model import codec
 from reconciler.model.codec import Json
 from reconciler.plan.codes import risk_class
 from reconciler.plan.reading import read_plan
-from reconciler.plan.step import Action, Attribution, Plan, PlannedChange, Step, StepClass
+from reconciler.plan.step import (
+    Action,
+    Attribution,
+    DriftItem,
+    DriftKind,
+    Plan,
+    PlannedChange,
+    Step,
+    StepClass,
+)
 
 FORMAT_VERSION = "1.0"
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024  #: a plan of 100,000 steps is about half of this
@@ -135,7 +144,12 @@ def exit_code(plan: Plan) -> int:
         return 3
     if plan.unobserved:
         return 10
-    return 2 if plan.steps else 0
+    return 2 if plan.steps or unrepaired(plan) else 0
+
+
+def unrepaired(plan: Plan) -> tuple[DriftItem, ...]:
+    """Return the faults that were found and that no step of any plan repairs: a person has to."""
+    return tuple(d for d in plan.drift if d.kind is DriftKind.FAULT and not d.repair)
 
 
 def rollback(plan: Plan) -> dict[str, Json]:

@@ -58,16 +58,8 @@ def _brick(volume: VolumeRecord, brick: BrickRecord, fact: BrickFact | None) -> 
             expected="reported",
             seen="nothing",
         )
-    if fact.state is BrickState.REFUSED:
-        return DriftItem(
-            address=address,
-            kind=DriftKind.FAULT,
-            summary=f"{where}  must not be started: {fact.problem}",
-            expected="its own directory on its own filesystem",
-            seen=fact.problem,
-            hint="mount the right filesystem at its place; the agent starts the brick by itself",
-            since=fact.since,
-        )
+    if fact.state is BrickState.REFUSED or (fact.state is BrickState.RUNNING and fact.problem):
+        return _misplaced(volume, brick, fact)
     wanted = volume.state is VolumeState.STARTED
     if wanted and fact.state is not BrickState.RUNNING:
         return DriftItem(
@@ -94,10 +86,32 @@ def _brick(volume: VolumeRecord, brick: BrickRecord, fact: BrickFact | None) -> 
     return None
 
 
+def _misplaced(volume: VolumeRecord, brick: BrickRecord, fact: BrickFact) -> DriftItem:
+    """Return the fault of a brick whose path is not, or not any more, what it was given."""
+    words = f"must not be started: {fact.problem}"
+    hint = f"remedy that, as by mounting the right disk; then {_starter(volume)} starts it"
+    if fact.state is BrickState.RUNNING:
+        words = f"runs, but would not be started again: {fact.problem}"
+        hint = "put back what is missing before the brick ends for whatever reason"
+    return DriftItem(
+        address=volume.brick_address(brick),
+        kind=DriftKind.FAULT,
+        summary=f"{brick.peer}:{brick.path}  {words}",
+        expected="its own directory on its own filesystem",
+        seen=fact.problem,
+        hint=hint,
+        since=fact.since,
+    )
+
+
 def _start_hint(policy: RestartPolicy) -> str:
     if policy is RestartPolicy.ON_CRASH:
         return f"its agent starts it again by itself (restart policy {policy.value}); apply does so at once"
     return "gluster-state apply starts it"
+
+
+def _starter(volume: VolumeRecord) -> str:
+    return "gluster-state apply" if volume.restart.policy is RestartPolicy.NEVER else "its agent"
 
 
 def _served(

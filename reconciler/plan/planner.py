@@ -195,11 +195,16 @@ class _Planner:
         kind = "changed"
         if record.state is not after.state:
             kind = "started" if after.state is VolumeState.STARTED else "stopped"
+        if kind == "started":
+            self._blockers += refusals.known_brick_blockers(record, self._given.observed)
         self._by_kind[kind].append(after)
         self._changes += shown.changed_volume(found, after)
 
     def _remove(self, found: VolumeRemoved) -> None:
-        settings = self._given.configured.settings
+        # The delay that is stored counts as well: a tombstone must not come with a shorter one of its own.
+        stored = self._given.configured.settings
+        delay = max(self._spec.unprotect_delay_s, stored.unprotect_delay_s)
+        settings = replace(stored, unprotect_delay_s=delay)
         blocked = list(refusals.removal_blockers(found, settings, self._allowed, self._stamp.now))
         if blocked:
             self._blockers += blocked

@@ -11,7 +11,7 @@ from reconciler.errors import VolfileError
 from reconciler.model.cluster import Acknowledgement, BrickSpec, ClusterSpec, Desired, VolumeSpec
 from reconciler.model.configured import BrickRecord, ConfiguredCluster, Secret, Settings, VolumeRecord
 from reconciler.model.ids import Address
-from reconciler.model.observed import DISK_TYPES, ObservedCluster, PathProbe
+from reconciler.model.observed import DISK_TYPES, BrickState, ObservedCluster, PathProbe
 from reconciler.model.volume import DeletionPolicy, VolumeType
 from reconciler.plan.basis import lost
 from reconciler.plan.step import Blocker
@@ -113,6 +113,20 @@ def _wrong_place(declared: BrickSpec, probe: PathProbe) -> str:
         ),
     )
     return next((text for wrong, text in checks if wrong), "")
+
+
+def known_brick_blockers(volume: VolumeRecord, observed: ObservedCluster) -> Iterator[Blocker]:
+    """Yield why bricks of a volume that is to be started must not be, from what their nodes report."""
+    for brick in volume.bricks:
+        node = observed.nodes.get(brick.peer)
+        fact = node.bricks.get(brick.uuid) if node else None
+        if fact is not None and fact.state is BrickState.REFUSED:
+            yield Blocker(
+                address=volume.brick_address(brick),
+                code="GS207",
+                summary=f"{brick.peer}:{brick.path} must not be started: {fact.problem}",
+                hint="Mount the right disk at its place; nothing is ever taken over by force.",
+            )
 
 
 def _found(volume: VolumeRecord, brick: BrickRecord, probe: PathProbe) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -24,6 +27,30 @@ def test_a_port_is_free_taken_and_listened_on_per_address() -> None:
         assert not ports.listening("127.0.0.2", port)
     assert ports.port_holder("127.0.0.1", port) == ""
     assert not ports.listening("", port)
+
+
+def test_the_holder_is_the_one_at_the_address_and_no_other_of_the_same_port() -> None:
+    """All nodes of a lab use the same ports, on addresses of their own."""
+    code = "import socket,sys; s=socket.socket(); s.bind((sys.argv[1],int(sys.argv[2]))); s.listen(); input()"
+    with socket.socket() as mine:
+        mine.bind(("127.0.0.2", 0))
+        mine.listen()
+        port = mine.getsockname()[1]
+        others = [
+            subprocess.Popen([sys.executable, "-c", code, address, str(port)], stdin=subprocess.PIPE)
+            for address in ("127.0.0.3", "127.0.0.4")
+        ]
+        try:
+            for address, holder in zip(("127.0.0.3", "127.0.0.4"), others, strict=True):
+                deadline = time.monotonic() + 10
+                while not TcpPorts().listening(address, port):
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
+                assert f"(process {holder.pid})" in TcpPorts().port_holder(address, port)
+            assert f"(process {os.getpid()})" in TcpPorts().port_holder("127.0.0.2", port)
+        finally:
+            for holder in others:
+                holder.communicate(b"\n", timeout=10)
 
 
 def test_a_port_left_in_time_wait_is_free() -> None:
