@@ -190,7 +190,7 @@ def configuration(it: Lab) -> dict[str, str]:
 
 
 def assert_nothing_unknown(it: Lab) -> None:
-    """Fail if a brick runs, or a brick's directory stands, that the configuration does not know."""
+    """Fail if a brick runs, or a brick's directory stands, of which the configuration does not know."""
     known = {b["path"] for v in answer(it, "status")["volumes"] for b in v["bricks"]}
     running = {
         words[words.index("--brick-name") + 1]
@@ -198,11 +198,11 @@ def assert_nothing_unknown(it: Lab) -> None:
         if "--brick-name" in words
     }
     assert running <= known, f"bricks run that nobody knows: {running - known}"
-    record = load(it.root)
+    record, recorded = load(it.root), " ".join(configuration(it).values())  # with the volumes retained
     for member in record.members(LabLayout(it.root)):
         for place in record.inside.seen(member.bricks).glob("*/*"):
             path = f"{member.bricks}/{place.parent.name}/{place.name}"
-            assert path in known, f"{path} was left behind"
+            assert f'"{path}"' in recorded, f"{path} was left behind"
 
 
 # ---------------------------------------------------------------- applies to be killed
