@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup venv demo play play-down test check fix real golden schema soak clean
+.PHONY: help setup venv demo play play-down test check fix real golden schema native soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -28,15 +28,15 @@ play-down: ## end what `make play` left running
 test: setup check real ## set up, then every test
 
 check: venv ## lint, types, floors, and the tests that need no root (about a minute)
-	.venv/bin/ruff check reconciler tests
-	.venv/bin/ruff format --check reconciler tests
+	.venv/bin/ruff check reconciler native tests
+	.venv/bin/ruff format --check reconciler native tests
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/pytest -m "not real" -n 2
 
 fix: venv ## format, and repair what the linter can
-	.venv/bin/ruff check --fix reconciler tests
-	.venv/bin/ruff format reconciler tests
+	.venv/bin/ruff check --fix reconciler native tests
+	.venv/bin/ruff format reconciler native tests
 
 real: setup ## the tests on real etcd, glusterfsd and mounts (root)
 	.venv/bin/pytest -m real
@@ -47,6 +47,9 @@ golden: venv ## compare volfiles with the stored ones
 schema: venv ## write schemas/ again from the code
 	$(PY) -m reconciler schema > schemas/cluster.v1.schema.json.new
 	mv schemas/cluster.v1.schema.json.new schemas/cluster.v1.schema.json
+
+native: venv ## write the cffi module again from native/xlator_abi.h (no compiler)
+	$(PY) native/build.py
 
 soak: setup ## ten minutes without agents or etcd, under I/O
 	GLUSTER_STATE_SOAK_SECONDS=600 .venv/bin/pytest -m real tests/real -k soak --timeout 1200
