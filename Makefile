@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup venv demo play play-down test check fix real golden schema native soak clean
+.PHONY: help setup venv demo play play-down test check fix real golden schema native catalogue soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -28,15 +28,15 @@ play-down: ## end what `make play` left running
 test: setup check real ## set up, then every test
 
 check: venv ## lint, types, floors, and the tests that need no root (about a minute)
-	.venv/bin/ruff check reconciler native tests
-	.venv/bin/ruff format --check reconciler native tests
+	.venv/bin/ruff check reconciler native scripts tests
+	.venv/bin/ruff format --check reconciler native scripts tests
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/pytest -m "not real" -n 2
 
 fix: venv ## format, and repair what the linter can
-	.venv/bin/ruff check --fix reconciler native tests
-	.venv/bin/ruff format reconciler native tests
+	.venv/bin/ruff check --fix reconciler native scripts tests
+	.venv/bin/ruff format reconciler native scripts tests
 
 real: setup ## the tests on real etcd, glusterfsd and mounts (root)
 	.venv/bin/pytest -m real
@@ -50,6 +50,9 @@ schema: venv ## write schemas/ again from the code
 
 native: venv ## write the cffi module again from native/xlator_abi.h (no compiler)
 	$(PY) native/build.py
+
+catalogue: setup ## write the option catalogues again from the libraries of GlusterFS 10.3 and 11.1
+	$(PY) scripts/write_catalogues.py
 
 soak: setup ## ten minutes without agents or etcd, under I/O
 	GLUSTER_STATE_SOAK_SECONDS=600 .venv/bin/pytest -m real tests/real -k soak --timeout 1200

@@ -1,41 +1,85 @@
-"""The option tables of the GlusterFS that is installed here, against a list made by other means."""
+"""The option tables of the GlusterFS that is installed here."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from reconciler.adapters.xlator_directory import Dump, installed_directory, read_directory
 from reconciler.adapters.xlator_options import read_loaded
+from reconciler.catalogue.document import read_catalogue, write_catalogue
+from reconciler.catalogue.known import known_catalogue
 from reconciler.catalogue.layout import layout_of
 from reconciler.catalogue.option import Library
 from reconciler.catalogue.static import read_static
+from reconciler.errors import NativeError
 
 pytestmark = pytest.mark.real
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def home() -> Path:
     """Return the folder of the installed version."""
-    command = ["glusterfs", "--print-xlatordir"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
-    return Path(done.stdout.strip()).parent
+    return installed_directory().parent
 
 
 @pytest.fixture(scope="module")
-def files(home: Path) -> dict[str, Path]:
+def dumped(home: Path) -> Dump:
+    return read_directory(home)
+
+
+def test_loading_a_library_and_reading_its_bytes_tell_the_same(home: Path) -> None:
     paths = [path for path in home.rglob("*.so") if path.parent.name != "cloudsync-plugins"]
-    return {str(path.relative_to(home).with_suffix("")): path for path in paths if not path.is_symlink()}
-
-
-def test_loading_every_library_and_reading_its_bytes_tell_the_same(
-    home: Path, files: dict[str, Path]
-) -> None:
+    files = {str(path.relative_to(home).with_suffix("")): path for path in paths if not path.is_symlink()}
     layout = layout_of(home.name, str(home))
     loaded = read_loaded(files, layout)
     assert len(files) >= 55
     for name, path in files.items():
         assert isinstance(loaded[name], Library), (name, loaded[name])
         assert loaded[name] == read_static(path.read_bytes(), layout, name), name
-    assert sum(len(library.options) for library in loaded.values() if isinstance(library, Library)) > 500
+
+
+def test_the_catalogue_that_comes_with_the_program_is_what_is_installed(dumped: Dump) -> None:
+    assert (dumped.errors, dumped.notes) == ({}, {})
+    known = known_catalogue(dumped.catalogue.version)
+    for ours, theirs in zip(known.libraries, dumped.catalogue.libraries, strict=True):
+        assert ours == theirs
+    assert known == dumped.catalogue
+
+
+def test_dump_writes_the_catalogue_and_names_what_is_damaged(home: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "lib" / "glusterfs" / home.name
+    shutil.copytree(home, copy, symlinks=True)
+    damaged = copy / "xlator" / "cluster" / "afr.so"
+    damaged.write_bytes(damaged.read_bytes()[:20_000])
+    command = [sys.executable, "-m", "reconciler", "options", "dump", "--xlator-dir", str(copy / "xlator")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "Error: xlator/cluster/afr: " in done.stderr
+    found = read_catalogue(done.stdout, "stdout")
+    known = known_catalogue(home.name)
+    assert found.libraries == tuple(lib for lib in known.libraries if lib.path != "xlator/cluster/afr")
+
+
+def test_the_installed_libraries_under_the_name_of_another_version_give_errors(
+    home: Path, tmp_path: Path, dumped: Dump
+) -> None:
+    copy = tmp_path / "lib" / "glusterfs" / "11.1"
+    shutil.copytree(home, copy, symlinks=True)
+    found = read_directory(copy)
+    assert found.catalogue.libraries == ()
+    assert set(found.errors) >= {library.path for library in dumped.catalogue.libraries}
+    unknown = copy.rename(copy.with_name("2.1"))
+    with pytest.raises(NativeError, match="not known"):
+        read_directory(unknown)
+
+
+def test_the_text_of_the_catalogue_is_the_checked_in_one_byte_for_byte(dumped: Dump) -> None:
+    stored = ROOT / "reconciler" / "catalogue" / "data" / f"{dumped.catalogue.version}.json"
+    assert write_catalogue(dumped.catalogue) == stored.read_text(encoding="utf-8")
