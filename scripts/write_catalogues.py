@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reconciler.adapters.xlator_directory import Dump, installed_directory, read_directory
 from reconciler.catalogue.document import write_catalogue
-from reconciler.catalogue.known import VERSIONS
+from reconciler.catalogue.versions import VERSIONS
 from reconciler.lab import debian
 
 DATA = Path(__file__).resolve().parent.parent / "reconciler" / "catalogue" / "data"

@@ -10,10 +10,8 @@ from importlib import resources
 
 from reconciler.catalogue.document import read_catalogue
 from reconciler.catalogue.option import Catalogue
+from reconciler.catalogue.versions import VERSIONS
 from reconciler.errors import UsageError
-
-VERSIONS = ("10.3", "11.1")
-DEFAULT = "10.3"  #: the version that everything else here is tested against
 
 
 @cache

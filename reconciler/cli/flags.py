@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from reconciler.catalogue.versions import DEFAULT, VERSIONS
 from reconciler.cli.app import App
 from reconciler.errors import UsageError
 from reconciler.model.report import Connection
@@ -52,6 +53,15 @@ def allow(function: F) -> F:
     return flag(
         "--allow", multiple=True, metavar="CODE=ADDRESS",
         help="Consent to one destructive change, as the plan names it; may be repeated.",
+    )(function)  # fmt: skip
+
+
+def catalogue(function: F) -> F:
+    """Declare which libraries' options count; `reconciler.cli.catalogue.index_of` reads the value."""
+    return flag(
+        "--catalogue", metavar="FILE|VERSION", default=DEFAULT, show_default=True,
+        help="What GlusterFS's libraries know: a file of 'options dump', or a version that comes along "
+        f"({', '.join(VERSIONS)}).",
     )(function)  # fmt: skip
 
 

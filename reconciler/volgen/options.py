@@ -26,7 +26,7 @@ _FREE = "user."  #: names below it belong to users; GlusterFS reads none of them
 _OUTSIDE = frozenset({"mgmt/glusterd", "mgmt/ganesha", "nfs/server", "configuration"})
 _NEVER = _OUTSIDE | {"features/bit-rot", "features/snapview-server", "cluster/nufa", "cluster/switch"}
 _BY_SHAPE = {"cluster/replicate": VolumeType.REPLICATE, "cluster/disperse": VolumeType.DISPERSE}
-_SWITCHES = {
+SWITCHES = {
     "features/access-control": ("features.acl",),
     "features/cdc": ("network.compression",),
     "features/cloudsync": ("features.cloudsync",),
@@ -146,7 +146,7 @@ def _reads(xlator: str, settings: VolumeSettings, shape: Shape | None) -> bool:
         return shape is None or shape.type is _BY_SHAPE[xlator]
     if xlator in _NEVER:
         return False
-    switches = _SWITCHES.get(xlator, ())
+    switches = SWITCHES.get(xlator, ())
     return not switches or any(boolean(settings.value(switch) or "off") for switch in switches)
 
 

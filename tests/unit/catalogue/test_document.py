@@ -7,8 +7,9 @@ import json
 import pytest
 
 from reconciler.catalogue.document import read_catalogue, read_library, write_catalogue, write_library
-from reconciler.catalogue.known import DEFAULT, VERSIONS, known_catalogue
+from reconciler.catalogue.known import known_catalogue
 from reconciler.catalogue.option import Bounds, Catalogue, Library, LibraryOption, OptionType
+from reconciler.catalogue.versions import DEFAULT, VERSIONS
 from reconciler.errors import NativeError, UsageError
 
 SMALL = Catalogue(
