@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from reconciler.catalogue.option import Catalogue, Library, LibraryOption
 
@@ -20,8 +21,8 @@ class Native:
 class OptionIndex:
     """The options of a catalogue by xlator type and key, and by ``XLATOR.OPTION`` names.
 
-    XLATOR is what the library calls itself (``replicate``), one of its types (``cluster/replicate``) or the
-    end of one (``afr``); OPTION is any key of the option.
+    XLATOR is what the library calls itself (``replicate``) or the end of one of its types (``afr``); OPTION
+    is any key of the option.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -36,7 +37,7 @@ class OptionIndex:
             self._xlators.append(library)
             self._by_type |= dict.fromkeys(library.types, library)
             ends = [name.rpartition("/")[2] for name in library.types]
-            for word in (library.identifier, *library.types, *ends):
+            for word in (library.identifier, *ends):
                 self._by_word.setdefault(word, library)
 
     def find(self, xlator: str, *keys: str) -> Native | None:
@@ -57,6 +58,11 @@ class OptionIndex:
         if library is None:
             return None
         return next((_native(library, option, key) for option in library.options if key in option.keys), None)
+
+    def close(self, name: str) -> tuple[str, ...]:
+        """Return at most three names of settable options close to `name`, best first."""
+        settable = [native.name for native in self.natives() if native.option.settable]
+        return tuple(get_close_matches(name, settable, n=3, cutoff=0.8))
 
     def natives(self) -> tuple[Native, ...]:
         """Return every option of every xlator, sorted by name."""

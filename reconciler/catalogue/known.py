@@ -1,17 +1,20 @@
 """The catalogues that come with this program, so that options can be checked where no GlusterFS is installed.
 
-Written by ``make catalogue``. Loaded when asked for: a declaration without options pays nothing.
+Written by ``make catalogue``. Read when asked for, and so is the code that reads them: a declaration without
+``XLATOR.OPTION`` names pays for neither.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
+from typing import TYPE_CHECKING
 
-from reconciler.catalogue.document import read_catalogue
-from reconciler.catalogue.option import Catalogue
-from reconciler.catalogue.versions import VERSIONS
+from reconciler.catalogue.versions import DEFAULT, VERSIONS
 from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from reconciler.catalogue.index import OptionIndex
+    from reconciler.catalogue.option import Catalogue
 
 
 @cache
@@ -21,6 +24,10 @@ def known_catalogue(version: str) -> Catalogue:
     Raises:
         UsageError: none of that version comes with this program.
     """
+    from importlib import resources  # noqa: PLC0415 - see above
+
+    from reconciler.catalogue.document import read_catalogue  # noqa: PLC0415 - see above
+
     if version not in VERSIONS:
         raise UsageError(
             f"there is no catalogue of GlusterFS {version!r}",
@@ -29,3 +36,11 @@ def known_catalogue(version: str) -> Catalogue:
     name = f"{version}.json"
     text = resources.files("reconciler.catalogue").joinpath("data", name).read_text(encoding="utf-8")
     return read_catalogue(text, name)
+
+
+@cache
+def known_options() -> OptionIndex:
+    """Return the options of the default version."""
+    from reconciler.catalogue.index import OptionIndex  # noqa: PLC0415 - see above
+
+    return OptionIndex(known_catalogue(DEFAULT))

@@ -12,6 +12,7 @@ from typing import TextIO
 
 import click
 
+from reconciler.catalogue.versions import DEFAULT
 from reconciler.cli.interrupts import Interrupts
 from reconciler.cli.session import Wiring, real_wiring
 from reconciler.cli.style import MIN_WIDTH, Style, choose_style
@@ -29,6 +30,7 @@ class App:
     environment: Mapping[str, str]
     interrupts: Interrupts
     wiring: Callable[[], Wiring] = real_wiring
+    catalogue: str = DEFAULT  #: --catalogue, see `reconciler.cli.catalogue.index_of`
     _transient: bool = field(default=False, init=False)
 
     def say(self, lines: Iterable[str]) -> None:

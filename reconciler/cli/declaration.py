@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.adapters.desired_files import read_files
 from reconciler.cli.app import App
@@ -16,6 +18,9 @@ from reconciler.errors import DesiredStateError
 from reconciler.model.cluster import Desired
 from reconciler.model.ids import Address
 from reconciler.volgen.options import check_options
+
+if TYPE_CHECKING:
+    from reconciler.catalogue.index import OptionIndex
 
 _BUILTIN = "profile builtin/"
 _SUFFIXES = (".yaml", ".yml")
@@ -43,11 +48,12 @@ def is_declaration(path: str) -> bool:
     return path == "-" or path.endswith(_SUFFIXES) or Path(path).is_dir()
 
 
-def read(paths: Sequence[str]) -> Declaration:
-    """Read and check a declaration.
+def read(paths: Sequence[str], app: App) -> Declaration:
+    """Read and check a declaration; ``XLATOR.OPTION`` names against the app's catalogue.
 
     Raises:
-        UsageError: no path is given, or one cannot be read.
+        UsageError: no path is given, or one cannot be read; there is no such catalogue.
+        NativeError: the catalogue cannot be used.
     """
     given: Files = ()
     try:
@@ -55,14 +61,14 @@ def read(paths: Sequence[str]) -> Declaration:
         desired = load(given)
     except DesiredStateError as exc:
         return Declaration(files=given, desired=None, findings=exc.diagnostics)
-    findings = sorted((*desired.warnings, *_options(desired)), key=_position)
+    findings = sorted((*desired.warnings, *_options(desired, app.catalogue)), key=_position)
     broken = any(found.severity is Severity.ERROR for found in findings)
     return Declaration(files=given, desired=None if broken else desired, findings=tuple(findings))
 
 
 def require(paths: Sequence[str], app: App) -> Desired:
     """Return the declaration; print warnings on stderr. Raises Rejected if it has errors."""
-    declaration = read(paths)
+    declaration = read(paths, app)
     if declaration.desired is None:
         raise Rejected(declaration)
     app.note(render(declaration.findings, declaration.sources(), app.err))
@@ -81,22 +87,30 @@ class Rejected(DesiredStateError):
         return render(self.declaration.findings, self.declaration.sources(), style)
 
 
-def _options(desired: Desired) -> list[Diagnostic]:
+def _options(desired: Desired, catalogue: str) -> list[Diagnostic]:
     """Return what is wrong with the volumes' options, each at the place that set it.
 
     What GlusterFS' own group files bring along is nobody's mistake, so there an error is a warning: the
     option has no effect here, and that is said.
     """
     findings = []
+    natives = functools.cache(functools.partial(_natives, catalogue))
     for volume in desired.spec.volumes:
         options = {option.name: option for option in volume.options}
-        for problem in check_options({name: one.value for name, one in options.items()}, volume.shape):
+        values = {name: one.value for name, one in options.items()}
+        for problem in check_options(values, volume.shape, natives):
             address = f"option/{volume.name}/{problem.path}"
             span = _span_of(desired, address, f"volume/{volume.name}")
             origin = options[problem.path].origin
             placed = replace(problem, span=span, path=address)
             findings.append(_softened(placed, origin) if origin.startswith(_BUILTIN) else placed)
     return findings
+
+
+def _natives(catalogue: str) -> OptionIndex:
+    from reconciler.cli.catalogue import index_of  # noqa: PLC0415 - most declarations need no catalogue
+
+    return index_of(catalogue)
 
 
 def _softened(found: Diagnostic, origin: str) -> Diagnostic:

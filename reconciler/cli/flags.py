@@ -45,7 +45,7 @@ def files(function: F) -> F:
         help="YAML file, directory (its *.yaml and *.yml) or - for stdin; may be repeated.",
     )  # fmt: skip
     argument = click.argument("paths", nargs=-1, metavar="[PATH]...")
-    return option(argument(function))
+    return option(argument(catalogue(function)))
 
 
 def allow(function: F) -> F:
@@ -57,9 +57,10 @@ def allow(function: F) -> F:
 
 
 def catalogue(function: F) -> F:
-    """Declare which libraries' options count; `reconciler.cli.catalogue.index_of` reads the value."""
+    """Declare which libraries' options count; the app gets the value."""
     return flag(
         "--catalogue", metavar="FILE|VERSION", default=DEFAULT, show_default=True,
+        expose_value=False, callback=_on_catalogue,
         help="What GlusterFS's libraries know: a file of 'options dump', or a version that comes along "
         f"({', '.join(VERSIONS)}).",
     )(function)  # fmt: skip
@@ -115,6 +116,12 @@ def connection_of(given: dict[str, Any], cluster: str | None = None) -> Connecti
     if not name:
         raise UsageError("no cluster is named", hint="use --cluster NAME or set GLUSTER_STATE_CLUSTER")
     return Connection(endpoints=endpoints, cluster=name, timeout_s=timeout, **files_given)
+
+
+def _on_catalogue(context: click.Context, parameter: click.Parameter, value: str) -> None:  # noqa: ARG001 - click's signature
+    app = context.find_object(App)
+    if app is not None:
+        app.catalogue = value
 
 
 def _on_display(context: click.Context, parameter: click.Parameter, value: Any) -> None:

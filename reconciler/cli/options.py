@@ -74,10 +74,10 @@ def dump(folder: str | None, form: str) -> int:  # noqa: ARG001 - -o is there fo
 @click.argument("pattern", required=False, default="")
 @catalogue
 @output("text", "json")
-def list_all(pattern: str, catalogue: str, form: str) -> int:
+def list_all(pattern: str, form: str) -> int:
     """List options whose names match PATTERN: * and ? as in a shell, or any part of a name."""
     app = current_app()
-    found = listed(index_of(catalogue), pattern)
+    found = listed(index_of(app.catalogue), pattern)
     if form == "json":
         app.answer(to_json(found))
         return 0
@@ -97,16 +97,16 @@ def list_all(pattern: str, catalogue: str, form: str) -> int:
 @click.argument("name")
 @catalogue
 @output("text", "json")
-def explain(name: str, catalogue: str, form: str) -> int:
+def explain(name: str, form: str) -> int:
     """Explain one option: its values, where it lands, and what a change of it takes."""
     app = current_app()
-    index = index_of(catalogue)
+    index = index_of(app.catalogue)
     facts = facts_of(name, index)
     if facts is None:
         close = close_names(name, index)
         hint = f"did you mean {' or '.join(close)}?" if close else "all options: gluster-state options list"
         raise UsageError(f"there is no option {name!r}", hint=hint)
-    places = places_of(name)
+    places = places_of(name) if facts.settable else OptionPlaces(where=(), effects=())
     if form == "json":
         app.answer({**_plain(facts), **_plain(places)})
     else:
@@ -135,6 +135,7 @@ def _lines(facts: OptionFacts, places: OptionPlaces, style: Style) -> list[str]:
         ["op-version", ", ".join(map(str, facts.op_versions))],
         ["deprecated", ", ".join(map(str, facts.deprecated))],
         ["level", facts.level.value],
+        ["set by", "" if facts.settable else "the graph, not by administrators"],
         ["known from", facts.source],
         ["a change", "; ".join(effect.value for effect in places.effects)],
     ]

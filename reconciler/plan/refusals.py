@@ -98,7 +98,7 @@ def _accepted(acknowledged: tuple[Acknowledgement, ...], code: str, now: int) ->
 
 def option_blockers(spec: VolumeSpec) -> Iterator[Blocker]:
     """Yield options that GlusterFS does not have or values it would not take."""
-    for found in check_options({o.name: o.value for o in spec.options}, spec.shape):
+    for found in check_options({o.name: o.value for o in spec.options}, spec.shape, natives=None):
         if found.severity.value == "error":
             yield Blocker(
                 address=Address(f"volume/{spec.name}"),

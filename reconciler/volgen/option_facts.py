@@ -7,14 +7,14 @@ it lands on tells the rest.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from reconciler.catalogue.index import Native, OptionIndex
 from reconciler.catalogue.option import Level, LibraryOption, OptionType
 from reconciler.volgen.landing import Effect, Landing, effects, landings
+from reconciler.volgen.native_names import canonical, split
 from reconciler.volgen.option_table import OptionRow, Rule, rows, rows_by_name
-from reconciler.volgen.options import suggestions
+from reconciler.volgen.options import may_be_set, suggestions
 
 #: what the table calls a kind of value -> what the catalogue calls it, where they differ
 _KINDS = {"choice": OptionType.TEXT}
@@ -39,6 +39,7 @@ class OptionFacts:
         op_versions: cluster versions from which on it exists, newest first; empty if not known.
         deprecated: cluster versions from which on it should not be used.
         level: how much one should know before touching it.
+        settable: whether a declaration may have it; else the graph sets it.
         source: where this is known from.
     """
 
@@ -54,6 +55,7 @@ class OptionFacts:
     op_versions: tuple[int, ...] = ()
     deprecated: tuple[int, ...] = ()
     level: Level = Level.ADVANCED
+    settable: bool = True
     source: str
 
 
@@ -66,15 +68,24 @@ class OptionPlaces:
 
 
 def listed(index: OptionIndex, pattern: str = "") -> tuple[OptionFacts, ...]:
-    """Return the options that match a pattern, by name: ``*`` and ``?`` as in a shell, else a part of it."""
+    """Return the options that match a pattern, by name: ``*`` and ``?`` as in a shell, else a part of it.
+
+    A library's own name is listed where the table has none for the same setting.
+    """
     wanted = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
-    names = sorted(name for name in rows_by_name() if fnmatchcase(name, wanted))
-    return tuple(_of_table(name, index) for name in names)
+    own = {native.name for native in index.natives() if may_be_set(native)}
+    names = sorted({canonical(name) for name in own} | rows_by_name().keys())
+    found = (facts_of(name, index) for name in names if fnmatchcase(name, wanted))
+    return tuple(facts for facts in found if facts)
 
 
 def facts_of(name: str, index: OptionIndex) -> OptionFacts | None:
     """Return what is known of an option, or None if there is none of this name."""
-    return _of_table(name, index) if name in rows_by_name() else None
+    known = canonical(name)
+    if known in rows_by_name():
+        return _of_table(known, index)
+    native = index.native(name)
+    return _of_library(native, index) if native and split(name) else None
 
 
 def places_of(name: str) -> OptionPlaces:
@@ -85,9 +96,7 @@ def places_of(name: str) -> OptionPlaces:
 
 def close_names(name: str, index: OptionIndex) -> tuple[str, ...]:
     """Return known names close to one that is not known, best first, at most three."""
-    natives = [native.name for native in index.natives()]
-    found = (*suggestions(name), *get_close_matches(name, natives, n=3, cutoff=0.8))
-    return tuple(dict.fromkeys(found))[:3]
+    return tuple(dict.fromkeys((*suggestions(name), *index.close(name))))[:3]
 
 
 def _of_table(name: str, index: OptionIndex) -> OptionFacts:
@@ -116,6 +125,27 @@ def _of_table(name: str, index: OptionIndex) -> OptionFacts:
     )
 
 
+def _of_library(native: Native, index: OptionIndex) -> OptionFacts:
+    option = native.option
+    prefix = native.name.removesuffix(option.keys[0])
+    return OptionFacts(
+        name=native.name,
+        aliases=tuple(sorted(prefix + key for key in option.keys[1:])),
+        type=option.type,
+        low=option.lowest,
+        high=option.highest,
+        values=option.values,
+        default=option.default,
+        description=_sentence(option.description),
+        xlators=native.library.types,
+        op_versions=option.op_versions,
+        deprecated=option.deprecated,
+        level=option.level,
+        settable=may_be_set(native),
+        source=f"GlusterFS {index.version}: {native.library.path}",
+    )
+
+
 def _library_option(row: OptionRow, index: OptionIndex) -> Native | None:
     """Return what a library says of a row; connections take options of the transport besides their own."""
     keys = [key for key in (row.key, row.name, row.name.partition(".")[2]) if key]
@@ -123,9 +153,11 @@ def _library_option(row: OptionRow, index: OptionIndex) -> Native | None:
 
 
 def _aliases(name: str, own: tuple[OptionRow, ...]) -> tuple[str, ...]:
-    """Return the other names of the table that set the same keys of the same xlators by the same rule."""
+    """Return the names that set the same keys of the same xlators: others of the table, the xlators' own."""
     places = {(row.xlator, row.key, row.rule) for row in own if row.key}
-    return tuple(sorted({r.name for r in rows() if r.name != name and (r.xlator, r.key, r.rule) in places}))
+    table = {r.name for r in rows() if r.name != name and (r.xlator, r.key, r.rule) in places}
+    natives = {f"{row.xlator.rpartition('/')[2]}.{row.key}" for row in own if row.key}
+    return tuple(sorted(table | {native for native in natives - {name} if canonical(native) == name}))
 
 
 def _sentence(description: str | None) -> str:

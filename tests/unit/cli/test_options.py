@@ -23,7 +23,7 @@ def test_explain_tells_all_that_is_known_of_an_option(capsys: pytest.CaptureFixt
     assert found.pop("description").startswith("Number of threads in IO threads translator")
     assert found == {
         "name": "performance.io-thread-count",
-        "aliases": [],
+        "aliases": ["io-threads.thread-count"],
         "type": "int",
         "low": 1,
         "high": 64,
@@ -33,6 +33,7 @@ def test_explain_tells_all_that_is_known_of_an_option(capsys: pytest.CaptureFixt
         "op_versions": [1],
         "deprecated": [],
         "level": "advanced",
+        "settable": True,
         "source": "GlusterFS 10.3: xlator/performance/io-threads",
         "effects": ["live on clients", "live on bricks"],
         "where": [
@@ -47,10 +48,10 @@ def test_explain_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert out.startswith("cluster.data-self-heal-algorithm   (text)\n  Select between ")
     for line in (
-        "  values       diff, full",
-        "  op-version   1",
-        "  known from   GlusterFS 10.3: xlator/cluster/afr",
-        "  a change     live on clients; live in the self-heal daemon",
+        "  values        diff, full",
+        "  op-version    1",
+        "  known from    GlusterFS 10.3: xlator/cluster/afr",
+        "  a change      live on clients; live in the self-heal daemon",
         "  client             cluster/replicate   data-self-heal-algorithm",
     ):
         assert line in out.splitlines()
@@ -84,6 +85,16 @@ def test_one_name_may_land_on_several_xlators(capsys: pytest.CaptureFixture[str]
     assert found["where"][0]["key"] == "auth.addr.BRICK.allow"
 
 
+def test_an_option_may_be_asked_for_by_the_name_its_xlator_has(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "explain", "afr.eager-lock")
+    assert (found["name"], found["aliases"]) == ("cluster.eager-lock", ["replicate.eager-lock"])
+    found = answer(capsys, "explain", "md-cache.cache-selinux")
+    assert (found["name"], found["type"], found["settable"]) == ("md-cache.cache-selinux", "bool", True)
+    assert found["where"] == [{"side": "client", "xlator": "performance/md-cache", "key": "cache-selinux"}]
+    found = answer(capsys, "explain", "posix.directory")
+    assert (found["settable"], found["where"], found["effects"]) == (False, [], [])
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
@@ -110,9 +121,15 @@ def test_list_takes_a_part_of_a_name_or_a_pattern(capsys: pytest.CaptureFixture[
     everything = names()
     assert len(everything) > 380
     assert everything == sorted(everything)
-    assert names("heal-timeout") == ["cluster.heal-timeout"]
+    assert names("heal-timeout") == [
+        "cluster.heal-timeout",
+        "disperse.heal-timeout",
+        "replicate.heal-timeout",
+    ]
     assert names("performance.io-c*") == [n for n in everything if n.startswith("performance.io-c")]
-    assert names("io-c*") == []
+    assert names("o-c*") == []
+    assert "posix.directory" not in everything  # the graph sets it
+    assert "io-cache.cache-size" not in everything  # it is performance.io-cache-size
 
 
 def test_list_for_people(capsys: pytest.CaptureFixture[str]) -> None:
