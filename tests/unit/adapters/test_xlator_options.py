@@ -173,7 +173,7 @@ def test_a_library_that_writes_without_end_has_an_error(tmp_path: Path) -> None:
     """.replace("ON_LOAD", ON_LOAD)
     found = load_one(build(tmp_path / "bad.so", source("5", extra=extra)))
     assert isinstance(found, NativeError)
-    assert "too long" in found.message
+    assert "answered is too long" in found.message
 
 
 def test_what_a_library_started_is_ended_with_the_child(tmp_path: Path) -> None:
@@ -264,6 +264,28 @@ def test_a_table_that_cannot_be_one_is_an_error_for_both_readers(
         raise found
     with pytest.raises(NativeError, match=words):
         read_static(path.read_bytes(), TEN, "xlator/frob")
+
+
+def test_a_pointer_to_a_table_outside_of_memory_is_an_error_without_a_crash(tmp_path: Path) -> None:
+    text = source("5").replace(".options = table", ".options = (option_t *)0x7fff0000")
+    path = build(tmp_path / "frob.so", text)
+    for found in (load_one(path), _static(path)):
+        assert isinstance(found, NativeError)
+        assert "points outside of its memory" in found.message
+
+
+def test_a_table_that_goes_on_after_its_end_is_not_believed(tmp_path: Path) -> None:
+    """So would one look that is read with structs of half the size."""
+    path = build(tmp_path / "frob.so", source("3_12", table='{.key = {"a"}}, {.key = {0}}, {.key = {"b"}}'))
+    with pytest.raises(NativeError, match="goes on after its end"):
+        read_static(path.read_bytes(), named("3_12"), "xlator/frob")
+
+
+def _static(path: Path) -> Reading:
+    try:
+        return read_static(path.read_bytes(), TEN, "xlator/frob")
+    except NativeError as exc:
+        return exc
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""Which options the planner refuses, whoever has read the declaration."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.model.cluster import OptionSetting, VolumeSpec
+from reconciler.model.ids import VolumeName
+from reconciler.model.volume import Shape, VolumeState, VolumeType
+from reconciler.plan.refusals import option_blockers
+
+
+def blocked(name: str, value: str) -> list[str]:
+    spec = VolumeSpec(
+        name=VolumeName("home"),
+        state=VolumeState.STARTED,
+        shape=Shape(type=VolumeType.DISTRIBUTE),
+        bricks=(),
+        options=(OptionSetting(name=name, value=value, origin="volume"),),
+    )
+    return [blocker.code for blocker in option_blockers(spec)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("performance.io-cach", "on"), ("performance.io-cache", "perhaps"), ("io-cache.io-cache", "perhaps")],
+)
+def test_what_the_table_refuses_is_blocked(name: str, value: str) -> None:
+    assert blocked(name, value) == ["GS401"]
+
+
+def test_an_option_of_a_catalogue_that_the_planner_has_not_is_planned() -> None:
+    assert blocked("frob.speed", "5") == []
+    assert blocked("md-cache.cache-selinux", "on") == []
