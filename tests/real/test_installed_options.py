@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reconciler.adapters.xlator_directory import Dump, installed_directory, read_directory
 from reconciler.adapters.xlator_options import read_loaded
@@ -83,3 +86,23 @@ def test_the_installed_libraries_under_the_name_of_another_version_give_errors(
 def test_the_text_of_the_catalogue_is_the_checked_in_one_byte_for_byte(dumped: Dump) -> None:
     stored = ROOT / "reconciler" / "catalogue" / "data" / f"{dumped.catalogue.version}.json"
     assert write_catalogue(dumped.catalogue) == stored.read_text(encoding="utf-8")
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_a_real_library_with_any_bytes_changed_is_read_or_refused_in_bounded_time(
+    data: st.DataObject,
+) -> None:
+    path = installed_directory() / "debug" / "io-stats.so"
+    whole = bytearray(path.read_bytes())
+    places = st.one_of(st.integers(0, 63), st.integers(0, len(whole) - 1))
+    for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=60)):
+        whole[place] = value
+    cut = data.draw(st.one_of(st.just(len(whole)), st.integers(0, len(whole))))
+    start = time.process_time()
+    try:
+        found = read_static(bytes(whole[:cut]), layout_of("10.3", "x"), "xlator/debug/io-stats")
+    except NativeError:
+        found = None
+    assert found is None or isinstance(found, Library)
+    assert time.process_time() - start < 2
