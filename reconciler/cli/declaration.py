@@ -17,6 +17,7 @@ from reconciler.diagnostics import Diagnostic, Severity, SourceSpan
 from reconciler.errors import DesiredStateError
 from reconciler.model.cluster import Desired
 from reconciler.model.ids import Address
+from reconciler.volgen.native_names import only_native
 from reconciler.volgen.options import check_options
 
 if TYPE_CHECKING:
@@ -62,8 +63,11 @@ def read(paths: Sequence[str], app: App) -> Declaration:
     except DesiredStateError as exc:
         return Declaration(files=given, desired=None, findings=exc.diagnostics)
     findings = sorted((*desired.warnings, *_options(desired, app.catalogue)), key=_position)
-    broken = any(found.severity is Severity.ERROR for found in findings)
-    return Declaration(files=given, desired=None if broken else desired, findings=tuple(findings))
+    if any(found.severity is Severity.ERROR for found in findings):
+        return Declaration(files=given, desired=None, findings=tuple(findings))
+    names = {option.name for volume in desired.spec.volumes for option in volume.options}
+    checked = replace(desired, vouched=frozenset(filter(only_native, names)))
+    return Declaration(files=given, desired=checked, findings=tuple(findings))
 
 
 def require(paths: Sequence[str], app: App) -> Desired:

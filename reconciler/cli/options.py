@@ -75,7 +75,7 @@ def dump(folder: str | None, form: str) -> int:  # noqa: ARG001 - -o is there fo
 @catalogue
 @output("text", "json")
 def list_all(pattern: str, form: str) -> int:
-    """List options whose names match PATTERN: * and ? as in a shell, or any part of a name."""
+    """List options by PATTERN: * and ? as in a shell, or a part of a name."""
     app = current_app()
     found = listed(index_of(app.catalogue), pattern)
     if form == "json":

@@ -192,7 +192,7 @@ class _Planner:
         )
         self._blockers += [
             *refusals.risk_blockers(spec, self._allowed, self._stamp.now),
-            *refusals.option_blockers(spec),
+            *refusals.option_blockers(spec, self._given.desired.vouched),
             *refusals.new_brick_blockers(record, self._given.observed),
         ]
         if spec.auth is not None:
@@ -238,7 +238,7 @@ class _Planner:
     def _change(self, found: VolumeChanged) -> None:
         spec, record = found.spec, found.record
         after = with_settings(record, spec, self._stamp.now)
-        self._blockers += refusals.option_blockers(spec)
+        self._blockers += refusals.option_blockers(spec, self._given.desired.vouched)
         if record.state is after.state is VolumeState.STARTED and _restarts(record, after):
             self._blockers.append(
                 Blocker(

@@ -96,9 +96,9 @@ def _accepted(acknowledged: tuple[Acknowledgement, ...], code: str, now: int) ->
     return any(a.code == code and (not a.until or a.until >= today) for a in acknowledged)
 
 
-def option_blockers(spec: VolumeSpec) -> Iterator[Blocker]:
-    """Yield options that GlusterFS does not have or values it would not take."""
-    for found in check_options({o.name: o.value for o in spec.options}, spec.shape, natives=None):
+def option_blockers(spec: VolumeSpec, vouched: frozenset[str]) -> Iterator[Blocker]:
+    """Yield options that GlusterFS does not have or values it would not take; see `Desired.vouched`."""
+    for found in check_options({o.name: o.value for o in spec.options}, spec.shape, vouched=vouched):
         if found.severity.value == "error":
             yield Blocker(
                 address=Address(f"volume/{spec.name}"),

@@ -39,6 +39,11 @@ def canonical(name: str) -> str:
     return name if parts is None else _table_names().get(parts, name)
 
 
+def only_native(name: str) -> bool:
+    """Return whether only an xlator has this name, so that a catalogue must say whether it exists."""
+    return split(name) is not None and canonical(name) == name
+
+
 def means(word: str, xlator: str) -> bool:
     """Return whether the first part of a name, as `split` gives it, is for an xlator of this type."""
     return xlator.rpartition("/")[2] == word

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from reconciler.catalogue.known import known_options
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.model.volume import VolumeType
-from reconciler.volgen.native_names import canonical, split
+from reconciler.volgen.native_names import canonical, only_native, split
 from reconciler.volgen.option_table import OptionRow, Rule, rows, rows_by_name
 from reconciler.volgen.settings import VolumeSettings, boolean, byte_count
 from reconciler.volgen.text import unwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from reconciler.catalogue.index import Native, OptionIndex
     from reconciler.model.volume import Shape
@@ -88,7 +88,8 @@ def creation_defaults(shape: Shape) -> tuple[tuple[str, str], ...]:
 def check_options(
     options: Mapping[str, str],
     shape: Shape | None = None,
-    natives: Callable[[], OptionIndex] | None = known_options,
+    natives: Callable[[], OptionIndex] = known_options,
+    vouched: Collection[str] = (),
 ) -> tuple[Diagnostic, ...]:
     """Return everything wrong with the options of one volume, by name.
 
@@ -96,8 +97,8 @@ def check_options(
     would read it, and a warning where the volume has no such xlator, as glusterd accepts it there: without
     `shape` the volume is taken to have every kind of cluster xlator. `Diagnostic.path` is the option's name.
 
-    `natives` gives what libraries know, for ``XLATOR.OPTION`` names; it is called only if there are any. With
-    None these pass: whoever read the declaration has checked them, against a catalogue that may not be here.
+    `natives` gives what libraries know, for ``XLATOR.OPTION`` names; it is called only if there are any.
+    Those in `vouched` pass: see `Desired.vouched`.
     """
     settings = VolumeSettings(options)
     found = [
@@ -105,7 +106,7 @@ def check_options(
         for name, value in sorted(options.items())
         if (
             problem := _check(name, value, settings, shape)
-            or (natives and _check_native(name, value, options, natives))
+            or (None if name in vouched else _check_native(name, value, options, natives))
         )
     ]
     return (*found, *_same_settings(options), *_contradictions(settings))
@@ -148,7 +149,7 @@ def _check_native(
 ) -> Diagnostic | None:
     """Check an option that the table does not have by what the library of its xlator says."""
     parts = split(name)
-    if parts is None or canonical(name) in rows_by_name():
+    if parts is None or not only_native(name):
         return None
     found = natives().native(name)
     if found is None:

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from reconciler import __version__
+from reconciler.cli.app import new_app
+from reconciler.cli.declaration import read
+from reconciler.cli.interrupts import Interrupts
 from reconciler.cli.root import run
 from reconciler.cli.style import Style, choose_style, escaped, paint, seconds, size, table
 from reconciler.volgen.text import parse
@@ -419,6 +422,15 @@ def test_an_xlator_compiled_today_has_settable_options(
     path = _with_options(tmp_path, "frob.speed: 5")
     assert run(["validate", path, "--catalogue", str(catalogue)]) == 0
     assert "no graph of the volume has an xlator frob" in capsys.readouterr().out
+
+
+def test_the_reader_vouches_for_what_only_the_catalogue_knows(tmp_path: Path) -> None:
+    path = _with_options(
+        tmp_path, "md-cache.cache-selinux: on", "afr.eager-lock: on", "network.ping-timeout: 9"
+    )
+    desired = read([path], new_app(Interrupts())).desired
+    assert desired is not None
+    assert desired.vouched == {"md-cache.cache-selinux"}
 
 
 def test_the_catalogue_may_come_from_the_environment(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from reconciler.model.volume import Shape, VolumeState, VolumeType
 from reconciler.plan.refusals import option_blockers
 
 
-def blocked(name: str, value: str) -> list[str]:
+def blocked(name: str, value: str, *vouched: str) -> list[str]:
     spec = VolumeSpec(
         name=VolumeName("home"),
         state=VolumeState.STARTED,
@@ -18,17 +18,24 @@ def blocked(name: str, value: str) -> list[str]:
         bricks=(),
         options=(OptionSetting(name=name, value=value, origin="volume"),),
     )
-    return [blocker.code for blocker in option_blockers(spec)]
+    return [blocker.code for blocker in option_blockers(spec, frozenset(vouched))]
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("performance.io-cach", "on"), ("performance.io-cache", "perhaps"), ("io-cache.io-cache", "perhaps")],
+    [
+        ("performance.io-cach", "on"),
+        ("performance.io-cache", "perhaps"),
+        ("io-cache.io-cache", "perhaps"),
+        ("md-cache.cache-selinux", "perhaps"),
+        ("frob.speed", "5"),
+    ],
 )
-def test_what_the_table_refuses_is_blocked(name: str, value: str) -> None:
+def test_what_neither_the_table_nor_our_catalogue_takes_is_blocked(name: str, value: str) -> None:
     assert blocked(name, value) == ["GS401"]
 
 
-def test_an_option_of_a_catalogue_that_the_planner_has_not_is_planned() -> None:
-    assert blocked("frob.speed", "5") == []
+def test_an_option_of_a_catalogue_that_the_planner_has_not_is_planned_if_it_is_vouched_for() -> None:
+    assert blocked("frob.speed", "5", "frob.speed") == []
     assert blocked("md-cache.cache-selinux", "on") == []
+    assert blocked("performance.io-cach", "on", "performance.io-cach") == ["GS401"]

@@ -142,8 +142,9 @@ def test_a_catalogue_is_not_read_for_names_of_the_table() -> None:
         raise AssertionError
 
     assert check_options({"cluster.eager-lock": "on", "afr.eager-lock": "on"}, natives=never) == ()
-    assert check_options({"no.such-option": "on"}, natives=None) == ()
-    assert len(check_options({"performance.no-such": "on"}, natives=None)) == 1
+    assert check_options({"frob.speed": "9"}, natives=never, vouched={"frob.speed"}) == ()
+    (found,) = check_options({"performance.no-such": "on"}, natives=never, vouched={"performance.no-such"})
+    assert found.severity is Severity.ERROR
 
 
 def test_a_native_name_wins_over_one_that_is_for_several_xlators() -> None:
