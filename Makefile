@@ -28,15 +28,15 @@ play-down: ## end what `make play` left running
 test: setup check real ## set up, then every test
 
 check: venv ## lint, types, floors, and the tests that need no root (about a minute)
-	.venv/bin/ruff check reconciler tests
-	.venv/bin/ruff format --check reconciler tests
+	.venv/bin/ruff check reconciler native scripts tests
+	.venv/bin/ruff format --check reconciler native scripts tests
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/pytest -m "not real" -n 2
 
 fix: venv ## format, and repair what the linter can
-	.venv/bin/ruff check --fix reconciler tests
-	.venv/bin/ruff format reconciler tests
+	.venv/bin/ruff check --fix reconciler native scripts tests
+	.venv/bin/ruff format reconciler native scripts tests
 
 real: setup ## the tests on real etcd, glusterfsd and mounts (root)
 	.venv/bin/pytest -m real
@@ -51,6 +51,12 @@ schema: venv ## write schemas/ again from the code
 bench: venv ## how fast a cold and a large validate are, against their targets
 	$(PY) benchmarks/validate_cold.py
 	$(PY) benchmarks/validate_large.py
+
+native: venv ## write the cffi module again from native/xlator_abi.h (no compiler)
+	$(PY) native/build.py
+
+catalogue: setup ## write the option catalogues again from the libraries of GlusterFS 10.3 and 11.1
+	$(PY) scripts/write_catalogues.py
 
 soak: setup ## ten minutes without agents or etcd, under I/O
 	GLUSTER_STATE_SOAK_SECONDS=600 .venv/bin/pytest -m real tests/real -k soak --timeout 1200

@@ -21,6 +21,7 @@ The tree says what the *caller* should do next, and the exit code says it to the
     ├─ StepError                   a step's effect did not come about; carries `retryable`
     ├─ WireError                   their bytes: close that connection, nothing else
     ├─ VolfileError                a graph that cannot be built or text that is no volfile
+    ├─ NativeError                 a library or catalogue of GlusterFS whose options cannot be read
     └─ EnvironmentProblem          exit 69  this machine lacks something (a package, a port, a right)
 
 Not in the tree: bugs. They use `assert` and crash.
@@ -156,6 +157,10 @@ class WireError(ReconcilerError):
 
 class VolfileError(ReconcilerError):
     """A volume's graph cannot be built, or a text is not a volfile (position in the message)."""
+
+
+class NativeError(ReconcilerError):
+    """A library of GlusterFS, or a catalogue made of them, holds no options that can be trusted."""
 
 
 class EnvironmentProblem(ReconcilerError):

@@ -14,6 +14,7 @@ needs=(
     "etcd etcd-server"              # fallback when no newer etcd can be had
     "etcdctl etcd-client"           # the tests give etcd users and roles with it
     "openssl openssl"               # the tests' certificates
+    "gcc gcc"                       # the tests' xlator libraries
     "ip iproute2"                   # loopback inside the lab's network namespace
     "fusermount3 fuse3"
     "nsenter util-linux"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from reconciler.catalogue.versions import DEFAULT
 from reconciler.cli.interrupts import Interrupts
 from reconciler.cli.session import Session, Wiring, installed_features, real_wiring
 from reconciler.cli.streams import silence_broken
@@ -34,6 +35,7 @@ class App:
     interrupts: Interrupts
     wiring: Callable[[], Wiring] = real_wiring
     features: Callable[[], Registry] = installed_features
+    catalogue: str = DEFAULT  #: --catalogue, see `reconciler.cli.catalogue.index_of`
     _transient: bool = field(default=False, init=False)
 
     def connect(self, to: Connection) -> Session:

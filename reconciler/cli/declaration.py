@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +21,11 @@ from reconciler.errors import DesiredStateError
 from reconciler.model.cluster import Desired
 from reconciler.model.ids import Address
 from reconciler.plan.codes import CODES
+from reconciler.volgen.native_names import only_native
 from reconciler.volgen.options import check_options
 
 if TYPE_CHECKING:
-    from reconciler.feature import Registry
+    from reconciler.catalogue.index import OptionIndex
 
 _LINE_END = re.compile("\r\n|\n|\r")  # as the positions count them; splitlines() knows more
 _SUFFIXES = (".yaml", ".yml")
@@ -54,21 +56,24 @@ def is_declaration(path: str) -> bool:
     return path == "-" or path.endswith(_SUFFIXES) or Path(path).is_dir()
 
 
-def read(paths: Sequence[str], features: Registry) -> Declaration:
-    """Read and check a declaration.
+def read(paths: Sequence[str], app: App) -> Declaration:
+    """Read and check a declaration; ``XLATOR.OPTION`` names against the app's catalogue.
 
     Raises:
-        UsageError: no path is given, or some can be no declaration.
+        UsageError: no path is given, or some can be no declaration; there is no such catalogue.
+        NativeError: the catalogue cannot be used.
     """
     given = read_files(paths)
-    examined = examine(given.files, features, given.unreadable)
-    examined = examined.also((*_options(examined), *_acknowledgements(examined)))
+    examined = examine(given.files, app.features(), given.unreadable)
+    examined = examined.also((*_options(examined, app.catalogue), *_acknowledgements(examined)))
     files = tuple(given.files)
     try:
         desired = examined.desired()
     except DesiredStateError as exc:
         return Declaration(files=files, desired=None, findings=exc.diagnostics)
-    return Declaration(files=files, desired=desired, findings=desired.warnings)
+    names = {option.name for volume in desired.spec.volumes for option in volume.options}
+    checked = replace(desired, vouched=frozenset(filter(only_native, names)))
+    return Declaration(files=files, desired=checked, findings=desired.warnings)
 
 
 def require(paths: Sequence[str], app: App, *, warn: bool = True) -> Desired:
@@ -76,7 +81,7 @@ def require(paths: Sequence[str], app: App, *, warn: bool = True) -> Desired:
 
     Raises Rejected if the declaration has errors.
     """
-    declaration = read(paths, app.features())
+    declaration = read(paths, app)
     if declaration.desired is None:
         raise Rejected(declaration)
     if warn:
@@ -96,22 +101,30 @@ class Rejected(DesiredStateError):
         return render(self.declaration.findings, self.declaration.sources(), style)
 
 
-def _options(examined: Examined) -> list[Diagnostic]:
+def _options(examined: Examined, catalogue: str) -> list[Diagnostic]:
     """Return what is wrong with the volumes' options, each at the place that set it.
 
     What GlusterFS' own group files bring along is nobody's mistake, so there an error is a warning: the
     option has no effect here, and that is said.
     """
     findings = []
+    natives = functools.cache(functools.partial(_natives, catalogue))
     for volume in examined.spec.volumes if examined.spec else ():
         options = {option.name: option for option in volume.options}
-        for problem in check_options({name: one.value for name, one in options.items()}, volume.shape):
+        values = {name: one.value for name, one in options.items()}
+        for problem in check_options(values, volume.shape, natives):
             address = f"option/{volume.name}/{problem.path}"
             span = _span_of(examined, address, f"volume/{volume.name}")
             origin = options[problem.path].origin
             placed = replace(problem, span=span, path=address)
             findings.append(_softened(placed, origin) if is_builtin(origin) else placed)
     return findings
+
+
+def _natives(catalogue: str) -> OptionIndex:
+    from reconciler.cli.catalogue import index_of  # noqa: PLC0415 - most declarations need no catalogue
+
+    return index_of(catalogue)
 
 
 def _acknowledgements(examined: Examined) -> Iterator[Diagnostic]:

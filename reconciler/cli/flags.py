@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from reconciler.catalogue.versions import DEFAULT, VERSIONS
 from reconciler.cli.app import App
 from reconciler.errors import UsageError
 from reconciler.model.endpoints import address_of
@@ -46,7 +47,7 @@ def files(function: F) -> F:
         help="YAML file, directory (its *.yaml and *.yml) or - for stdin; may be repeated.",
     )  # fmt: skip
     argument = click.argument("paths", nargs=-1, metavar="[PATH]...")
-    return option(argument(function))
+    return option(argument(catalogue(function)))
 
 
 def allow(function: F) -> F:
@@ -54,6 +55,16 @@ def allow(function: F) -> F:
     return flag(
         "--allow", multiple=True, metavar="CODE=ADDRESS",
         help="Consent to one destructive change, as the plan names it; may be repeated.",
+    )(function)  # fmt: skip
+
+
+def catalogue(function: F) -> F:
+    """Declare which libraries' options count; the app gets the value."""
+    return flag(
+        "--catalogue", metavar="FILE|VERSION", default=DEFAULT, show_default=True,
+        expose_value=False, callback=_on_catalogue,
+        help="What GlusterFS's libraries know: a file of 'options dump', or a version that comes along "
+        f"({', '.join(VERSIONS)}).",
     )(function)  # fmt: skip
 
 
@@ -119,6 +130,12 @@ def _check_tls_files(given: Mapping[str, str]) -> None:
         raise UsageError("--etcd-cert and --etcd-key go together: a certificate is used with its key")
     if cert and not given["ca_file"]:
         raise UsageError("--etcd-cert needs --etcd-ca, too: the certificate to know etcd by")
+
+
+def _on_catalogue(context: click.Context, parameter: click.Parameter, value: str) -> None:  # noqa: ARG001 - click's signature
+    app = context.find_object(App)
+    if app is not None:
+        app.catalogue = value
 
 
 def _on_display(context: click.Context, parameter: click.Parameter, value: Any) -> None:

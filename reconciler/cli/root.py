@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("status", "status", "Show nodes, volumes, bricks and heals."),
     "txn": ("txn", "txn", "Look at transactions, and bring an open one to its end."),
     "volfile": ("volfile", "volfile", "Print the volfiles a declaration would produce, offline."),
+    "options": ("options", "options", "List and explain volume options; read them from GlusterFS."),
     "explain": ("explain", "explain", "Explain a risk code or a field of the declaration."),
     "schema": ("schema", "schema", "Print the JSON Schema of declarations."),
     "lab": ("lab", "lab", "Run a real cluster on this one machine."),

@@ -27,7 +27,7 @@ def validate(paths: tuple[str, ...], file: tuple[str, ...], form: str) -> int:
     """Check a declaration: YAML, schema, rules across objects, options. Offline."""
     start = time.perf_counter()
     app = current_app()
-    declaration = read((*paths, *file), app.features())
+    declaration = read((*paths, *file), app)
     found = declaration.findings
     if form == "json":
         app.answer(render_diagnostics.as_json(found, declaration.sources()))

@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli.app import current_app
 from reconciler.cli.declaration import require
-from reconciler.cli.flags import examples, flag
+from reconciler.cli.flags import catalogue, examples, flag
 from reconciler.cli.saved import write_private
 from reconciler.desired.offline import offline_records
 from reconciler.errors import UsageError
@@ -46,6 +46,7 @@ _NAMES = ("client", "trusted-client", "brick:N", *_SERVICES, "gfproxyd", "truste
     "-f", "--file", "file", multiple=True, required=True, metavar="PATH",
     help="YAML file, directory (its *.yaml and *.yml) or - for stdin; may be repeated.",
 )  # fmt: skip
+@catalogue
 @flag(
     "--graph", default="client", show_default=True, metavar="GRAPH",
     help=f"One of {', '.join(_NAMES)}; bricks count from 0 in the declared order.",

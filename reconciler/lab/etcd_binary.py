@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import EnvironmentProblem
+from reconciler.lab import debian
 
 CACHE = Path("/var/cache/gluster-state/etcd")
 SUITE = "trixie"  # Debian 13: etcd 3.5.16
 WANTED = (3, 5)
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")  # package debian-archive-keyring
-TIMEOUT = 60.0
-"""Seconds for each apt call; without an answer by then the lab goes on with the older etcd."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,45 +73,11 @@ def _bring() -> EtcdBinary | None:
 
 def _unpack(work: Path) -> EtcdBinary | None:
     """Download and unpack below `work`, then move the program into `CACHE` in one rename."""
-    source = _source_line()
-    if source is None:
+    unpacked = debian.unpack(["etcd-server"], SUITE, work)
+    if unpacked is None:
         return None
-    (work / "sources.list").write_text(source + "\n", encoding="utf-8")
-    (work / "lists" / "partial").mkdir(parents=True)
-    (work / "cache" / "archives" / "partial").mkdir(parents=True)
-    settings = {
-        "Dir::Etc::sourcelist": work / "sources.list",
-        "Dir::Etc::sourceparts": "-",
-        "Dir::State::lists": work / "lists",
-        "Dir::Cache": work / "cache",
-        "APT::Sandbox::User": "root",
-    }
-    apt = ["apt-get", "-qq", *(f"-o{key}={value}" for key, value in settings.items())]
-    _call([*apt, "update"], work)
-    _call([*apt, "download", "etcd-server"], work)
-    package = next(work.glob("etcd-server_*.deb"), None)
-    if package is None:
-        return None
-    _call(["dpkg", "-x", str(package), "unpacked"], work)
     CACHE.mkdir(parents=True, exist_ok=True)
     fresh = CACHE / f"etcd.{os.getpid()}"
-    shutil.copy2(work / "unpacked" / "usr" / "bin" / "etcd", fresh)
+    shutil.copy2(unpacked / "usr" / "bin" / "etcd", fresh)
     fresh.replace(CACHE / "etcd")
     return _probe(CACHE / "etcd")
-
-
-def _source_line() -> str | None:
-    """Return an apt source line for `SUITE` on the Debian mirror that apt uses here."""
-    wanted = "$(ORIGIN)|$(REPO_URI)|$(COMPONENT)"
-    for line in _call(["apt-get", "indextargets", "--format", wanted], Path("/")).splitlines():
-        origin, mirror, component = line.split("|")
-        if origin == "Debian" and component == "main" and "security" not in mirror:
-            return f"deb [signed-by={KEYRING}] {mirror} {SUITE} main"
-    return None
-
-
-def _call(command: list[str], folder: Path) -> str:
-    done = subprocess.run(  # noqa: S603 - fixed programs, no shell
-        command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=True
-    )
-    return done.stdout

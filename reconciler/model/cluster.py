@@ -136,6 +136,8 @@ class Desired:
         digest: sha256 of the canonical form; the same for the same meaning, whatever the order of keys.
         files: the files read, sorted.
         warnings: findings that do not stop the load; those with a risk code block a plan.
+        vouched: names of options that whoever read it has found, with their values, in a catalogue of
+            GlusterFS's libraries; the planner knows the one that comes with the program only.
     """
 
     spec: ClusterSpec
@@ -143,3 +145,4 @@ class Desired:
     digest: str
     files: tuple[str, ...]
     warnings: tuple[Diagnostic, ...] = ()
+    vouched: frozenset[str] = frozenset()

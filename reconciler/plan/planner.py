@@ -171,7 +171,7 @@ class _Planner:
             *refusals.risk_blockers(spec, self._allowed, self._stamp.now),
             *refusals.domain_blockers(self._given.desired, record, self._allowed),
             *refusals.id_blockers(record, self._given.configured),
-            *refusals.option_blockers(spec, record, self._given.slots),
+            *refusals.option_blockers(spec, record, self._given.slots, self._given.desired.vouched),
             *refusals.new_brick_blockers(spec, record, self._given.observed),
         ]
         self._by_kind["created"].append(record)
@@ -180,7 +180,7 @@ class _Planner:
     def _change(self, found: VolumeChanged) -> None:
         spec, record = found.spec, found.record
         after = with_settings(record, spec, self._stamp.now)
-        refused = list(refusals.option_blockers(spec, after, self._given.slots))
+        refused = list(refusals.option_blockers(spec, after, self._given.slots, self._given.desired.vouched))
         self._blockers += refused
         stays_started = record.state is after.state is VolumeState.STARTED
         if not refused and stays_started and _restarts(record, after, self._given.slots):

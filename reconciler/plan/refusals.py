@@ -231,14 +231,17 @@ def secret_blockers(cluster: ClusterSpec) -> Iterator[Blocker]:
             )
 
 
-def option_blockers(spec: VolumeSpec, volume: VolumeRecord, slots: Slots) -> Iterator[Blocker]:
+def option_blockers(
+    spec: VolumeSpec, volume: VolumeRecord, slots: Slots, vouched: frozenset[str] = frozenset()
+) -> Iterator[Blocker]:
     """Yield options that GlusterFS does not have, values it would not take, and what makes no volfile.
 
-    What GlusterFS' own group files bring along is nobody's mistake and has no effect: a warning says so.
+    What GlusterFS' own group files bring along is nobody's mistake and has no effect: a warning says so. For
+    `vouched` see `Desired.vouched`.
     """
     wrong = False
     origins = {o.name: o.origin for o in spec.options}
-    for found in check_options({o.name: o.value for o in spec.options}, volume.shape):
+    for found in check_options({o.name: o.value for o in spec.options}, volume.shape, vouched=vouched):
         if found.severity.value == "error" and not is_builtin(origins.get(found.path, "")):
             wrong = True
             yield Blocker(

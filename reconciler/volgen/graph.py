@@ -124,6 +124,11 @@ class Draft:
         """Return the name of the xlator added last."""
         return self._parts[-1].name
 
+    @property
+    def types(self) -> frozenset[str]:
+        """Return the types of the xlators added so far."""
+        return frozenset(part.type for part in self._parts)
+
     def set(self, xlator_type: str, key: str, value: str) -> None:
         """Set an option on every xlator of a type, replacing an earlier value."""
         for part in self._parts:

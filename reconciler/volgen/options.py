@@ -8,25 +8,29 @@ glusterd_op_create_volume.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from reconciler.catalogue.known import known_options
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.model.volume import VolumeType
-from reconciler.volgen.option_table import OptionRow, Rule, rows_by_name
+from reconciler.volgen.native_names import canonical, only_native, split
+from reconciler.volgen.option_table import OptionRow, Rule, rows, rows_by_name
 from reconciler.volgen.settings import VolumeSettings, boolean, byte_count
 from reconciler.volgen.text import unwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
+    from reconciler.catalogue.index import Native, OptionIndex
     from reconciler.model.volume import Shape
 
 _FREE = "user."  #: names below it belong to users; GlusterFS reads none of them
 _OUTSIDE = frozenset({"mgmt/glusterd", "mgmt/ganesha", "nfs/server", "configuration"})
 _NEVER = _OUTSIDE | {"features/bit-rot", "features/snapview-server", "cluster/nufa", "cluster/switch"}
 _BY_SHAPE = {"cluster/replicate": VolumeType.REPLICATE, "cluster/disperse": VolumeType.DISPERSE}
-_SWITCHES = {
+SWITCHES = {
     "features/access-control": ("features.acl",),
     "features/cdc": ("network.compression",),
     "features/cloudsync": ("features.cloudsync",),
@@ -44,6 +48,13 @@ _SWITCHES = {
     "performance/readdir-ahead": ("performance.readdir-ahead", "performance.parallel-readdir"),
     "performance/write-behind": ("performance.write-behind",),
 }  #: xlators that a graph has only with one of these options on
+_UNNAMED = {"arbiter", "barrier", "index", "leases", "marker", "selinux"}  #: in graphs, but in no row
+_PLACED = _UNNAMED | {
+    row.xlator.rpartition("/")[2] for row in rows() if row.xlator not in {*_OUTSIDE, "features/bit-rot"}
+}  #: xlators that a volume's graphs may have, by the end of their types
+_REFUSED = {
+    ("replicate", "thin-arbiter"): "a thin arbiter needs a third party that this version does not know",
+}  #: xlator and key of options that would break a volume by themselves
 
 _TIME = re.compile(
     r"\d+(\.\d+)?\s*(s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|wk|weeks?)?",
@@ -74,20 +85,37 @@ def creation_defaults(shape: Shape) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(defaults.items()))
 
 
-def check_options(options: Mapping[str, str], shape: Shape | None = None) -> tuple[Diagnostic, ...]:
+def check_options(
+    options: Mapping[str, str],
+    shape: Shape | None = None,
+    natives: Callable[[], OptionIndex] = known_options,
+    vouched: Collection[str] = (),
+) -> tuple[Diagnostic, ...]:
     """Return everything wrong with the options of one volume, by name.
 
     Checks names, and values by themselves and against each other. A bad value is an error where an xlator
     would read it, and a warning where the volume has no such xlator, as glusterd accepts it there: without
     `shape` the volume is taken to have every kind of cluster xlator. `Diagnostic.path` is the option's name.
+
+    `natives` gives what libraries know, for ``XLATOR.OPTION`` names; it is called only if there are any.
+    Those in `vouched` pass: see `Desired.vouched`.
     """
     settings = VolumeSettings(options)
     found = [
         problem
         for name, value in sorted(options.items())
-        if (problem := _check(name, value, settings, shape))
+        if (
+            problem := _check(name, value, settings, shape)
+            or (None if name in vouched else _check_native(name, value, options, natives))
+        )
     ]
-    return (*found, *_contradictions(options))
+    return (*found, *_same_settings(options), *_contradictions(settings))
+
+
+def may_be_set(native: Native) -> bool:
+    """Return whether administrators may set an option by the name that its library has for it."""
+    placed = native.option.setkey is None and not any("*" in key for key in native.option.keys)
+    return native.option.settable and placed
 
 
 def suggestions(name: str) -> tuple[str, ...]:
@@ -105,14 +133,59 @@ def _check(name: str, value: str, settings: VolumeSettings, shape: Shape | None)
         return _error(name, f"the value of option {name} {problem}")
     if name.startswith(_FREE):
         return None
-    if name not in rows_by_name():
-        close = suggestions(name)
-        return _error(
-            name, f"there is no option {name}", f"Did you mean {' or '.join(close)}?" if close else ""
-        )
-    return (
-        _unsupported(name, value) or _bad_value(name, value, settings, shape) or _without_effect(name, value)
+    known = canonical(name)
+    if known not in rows_by_name():
+        return None if split(name) else _unknown(name, suggestions(name))
+    found = (
+        _unsupported(known, value)
+        or _bad_value(known, value, settings, shape)
+        or _without_effect(known, value)
     )
+    return found and replace(found, path=name, summary=found.summary.replace(known, name, 1))
+
+
+def _check_native(
+    name: str, value: str, options: Mapping[str, str], natives: Callable[[], OptionIndex]
+) -> Diagnostic | None:
+    """Check an option that the table does not have by what the library of its xlator says."""
+    parts = split(name)
+    if parts is None or not only_native(name):
+        return None
+    found = natives().native(name)
+    if found is None:
+        return _unknown(name, tuple(dict.fromkeys((*suggestions(name), *natives().close(name))))[:3])
+    if refusal := _refusal(name, parts, found):
+        return refusal
+    if wanted := _wanted(_native_row(found), value):
+        return _error(name, f"option {name}: {value!r} is not {wanted}")
+    if parts[0] in _PLACED or f"user.xlator.{parts[0]}" in options:
+        return None
+    summary = f"option {name} has no effect: no graph of the volume has an xlator {parts[0]}"
+    return Diagnostic(severity=Severity.WARNING, summary=summary, path=name)
+
+
+def _refusal(name: str, parts: tuple[str, str], found: Native) -> Diagnostic | None:
+    """Refuse what belongs to the graph, and what would break a volume by itself."""
+    if not may_be_set(found):
+        hint = "Where administrators may set it, it has a name of its own: gluster-state options list"
+        return _error(name, f"option {name} is set by the graph, not by administrators", hint)
+    if parts in _REFUSED:
+        return _error(name, f"option {name} is not supported: {_REFUSED[parts]}")
+    return None
+
+
+def _native_row(native: Native) -> OptionRow:
+    """Return what a library says of values in the words of the table."""
+    option = native.option
+    choices = option.values if option.type.value == "text" else ()
+    kind = "choice" if choices else option.type.value if option.type.value in {*_KINDS, "path"} else ""
+    return OptionRow(
+        name=native.name, xlator="", kind=kind, low=option.lowest, high=option.highest, choices=choices
+    )
+
+
+def _unknown(name: str, close: tuple[str, ...]) -> Diagnostic:
+    return _error(name, f"there is no option {name}", f"Did you mean {' or '.join(close)}?" if close else "")
 
 
 def _unsupported(name: str, value: str) -> Diagnostic | None:
@@ -146,7 +219,7 @@ def _reads(xlator: str, settings: VolumeSettings, shape: Shape | None) -> bool:
         return shape is None or shape.type is _BY_SHAPE[xlator]
     if xlator in _NEVER:
         return False
-    switches = _SWITCHES.get(xlator, ())
+    switches = SWITCHES.get(xlator, ())
     return not switches or any(boolean(settings.value(switch) or "off") for switch in switches)
 
 
@@ -228,9 +301,20 @@ _KINDS: dict[str, tuple[Callable[[str], float | None], str]] = {
 }
 
 
-def _contradictions(options: Mapping[str, str]) -> list[Diagnostic]:
+def _same_settings(options: Mapping[str, str]) -> list[Diagnostic]:
+    """Return the options that set what another one sets to another value, under another name."""
+    found: list[Diagnostic] = []
+    seen: dict[str, str] = {}
+    for name, value in sorted(options.items()):
+        first = seen.setdefault(canonical(name), name)
+        if options[first] != value:
+            found.append(_error(name, f"option {name} is {first} by another name, and their values differ"))
+    return found
+
+
+def _contradictions(settings: VolumeSettings) -> list[Diagnostic]:
     def on(name: str) -> bool:
-        return boolean(options.get(name, "off")) is True
+        return boolean(settings.declared(name) or "off") is True
 
     pairs = (
         ("features.read-only", "features.worm"),

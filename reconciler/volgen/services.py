@@ -55,6 +55,7 @@ def shd_graph(volume: VolumeRecord, *, secret: Secret) -> Graph:
     draft.set(healer, "iam-self-heal-daemon", "yes")
     draft.add(volume.name, IO_STATS, {}, subvolumes)
     settings.apply_stats(draft, Rule.CLIENT_STATS)
+    settings.apply_natives(draft)  # they name an xlator, so they win over what is for several
     return draft.graph()
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.errors import VolfileError
+from reconciler.volgen.native_names import canonical, means, split
 from reconciler.volgen.option_table import OptionRow, Rule, rows, rows_by_name
 
 if TYPE_CHECKING:
@@ -22,10 +23,13 @@ _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([a-z]*)", re.IGNORECASE |
 
 
 class VolumeSettings:
-    """Declared options of a volume, with defaults where the table has any. Never changed in place."""
+    """Declared options of a volume, with defaults where the table has any. Never changed in place.
+
+    An option is known by the table's name for it, also if it was declared by the xlator's own.
+    """
 
     def __init__(self, declared: Mapping[str, str]) -> None:
-        self._declared = dict(declared)
+        self._declared = {canonical(name): value for name, value in sorted(declared.items())}
 
     def declared(self, name: str) -> str | None:
         """Return the declared value, or None if only a default could apply."""
@@ -84,6 +88,15 @@ class VolumeSettings:
         """Set every plain option on the xlators that know it."""
         for row, value in self.rows(Rule.SET):
             draft.set(row.xlator, row.key, value)
+        self.apply_natives(draft)
+
+    def apply_natives(self, draft: Draft) -> None:
+        """Set the options that only xlators have names for, on every xlator of that name."""
+        for name, value in self._declared.items():
+            parts = split(name)
+            for xlator in draft.types if parts else ():
+                if parts and means(parts[0], xlator):
+                    draft.set(xlator, parts[1], value)
 
     def apply_stats(self, draft: Draft, rule: Rule) -> None:
         """Set the options of io-stats that only one side has (`rule` says which)."""

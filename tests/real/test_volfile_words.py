@@ -1,4 +1,4 @@
-"""A real GlusterFS process reads the words that we quote."""
+"""A real GlusterFS process reads the words that we quote, and knows the options that its libraries name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.volgen.client import client_graph
 from reconciler.volgen.graph import Graph, Xlator
+from reconciler.volgen.options import check_options
 from reconciler.volgen.text import write
+from tests.volume_samples import SLOTS, volume
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,3 +56,29 @@ def test_glusterfs_loads_a_regular_expression_and_a_path_with_a_blank(tmp_path: 
 def test_glusterfs_refuses_the_same_words_unquoted(tmp_path: Path) -> None:
     log = log_of_loading(write(graph(), verbatim=True), tmp_path, until="failed to construct")
     assert "syntax error" in log
+
+
+NATIVE = {
+    "md-cache.cache-selinux": "on",
+    "performance.read-ahead": "on",
+    "read-ahead.page-size": "8192",
+    "afr.eager-lock": "off",
+    "quick-read.max-file-size": "1KB",
+}
+
+
+def test_glusterfs_takes_options_by_the_names_of_its_xlators(tmp_path: Path) -> None:
+    text = write(client_graph(volume(options=tuple(NATIVE.items())), slots=SLOTS))
+    log = log_of_loading(text, tmp_path, until="Final graph")
+    assert "Final graph" in log
+    for line in ("page-size 8192", "cache-selinux on", "eager-lock off", "max-file-size 1KB"):
+        assert f"option {line}\n" in log
+
+
+def test_glusterfs_refuses_the_value_that_we_refuse(tmp_path: Path) -> None:
+    options = {**NATIVE, "read-ahead.page-size": "12"}
+    (found,) = check_options(options)
+    assert "from 4096 to" in found.summary
+    text = write(client_graph(volume(options=tuple(options.items())), slots=SLOTS))
+    log = log_of_loading(text, tmp_path, until="out of range")
+    assert "in 'option page-size 12' is out of range [4096 - 67108864]" in log

@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from reconciler import __version__
+from reconciler.cli.app import new_app
+from reconciler.cli.declaration import read
+from reconciler.cli.interrupts import Interrupts
 from reconciler.cli.root import run
 from reconciler.cli.style import Style, choose_style, escaped, paint, seconds, size, table
 from reconciler.volgen.text import parse
+from tests.xlator_sources import build, source
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -487,3 +491,105 @@ def test_text_is_wrapped_with_its_own_indentation() -> None:
         "  word word word word word",
     ]
     assert style.wrap("a\nb") == ["a", "b"]
+
+
+# ---------------------------------------------------------------- options by the names xlators have
+
+
+def _with_options(tmp_path: Path, *lines: str) -> str:
+    path = tmp_path / "native.yaml"
+    text = "".join(f"\n        {line}" for line in lines)
+    path.write_text(NO_AUTH.replace("{network.ping-timeout: 20}", text))
+    return str(path)
+
+
+def test_options_by_the_names_of_xlators_are_checked_in_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _with_options(
+        tmp_path,
+        "afr.eager-lock: perhaps",
+        "read-ahead.page-size: 12",
+        "md-cache.cache-selinux: on",
+        "frob.speed: 5",
+    )
+    assert run(["validate", path, "-o", "json"]) == 65
+    found = json.loads(capsys.readouterr().out)["diagnostics"]
+    places = [
+        (one["summary"], one["range"]["start"]["line"], one["range"]["start"]["column"]) for one in found
+    ]
+    assert places == [
+        ("option afr.eager-lock: 'perhaps' is not on or off", 14, 25),
+        ("option read-ahead.page-size: '12' is not a size such as 64KB or 1GB from 4096 to 67108864", 15, 31),
+        ("there is no option frob.speed", 17, 21),
+    ]
+
+
+NEW_OPTIONS = """
+  {.key = {"speed"}, .type = 2, .min = 1, .max = 64, .flags = 1},
+  {.key = {"mode"}, .type = 1, .value = {"fast", "slow"}, .flags = 1},
+  {.key = {0}},
+"""
+
+
+def test_an_xlator_compiled_today_has_settable_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing here knows `frob` or `upcall.speed`: the libraries in the folder do."""
+    home = tmp_path / "lib" / "glusterfs" / "10.3"
+    text = source("5", table=NEW_OPTIONS)
+    build(home / "xlator" / "user" / "frob.so", text)
+    build(home / "xlator" / "features" / "upcall.so", text.replace('"frob"', '"upcall"'))
+    assert run(["options", "dump", "--xlator-dir", str(home / "xlator")]) == 0
+    catalogue = tmp_path / "own.json"
+    catalogue.write_text(capsys.readouterr().out)
+    good = ("user.xlator.frob: posix", "frob.speed: 5", "upcall.speed: 7")
+    path = _with_options(tmp_path, *good)
+    assert run(["validate", path]) == 65  # the catalogue that comes along knows neither
+    capsys.readouterr()
+    assert run(["validate", path, "--catalogue", str(catalogue)]) == 0
+    capsys.readouterr()
+    assert run(["volfile", "-f", path, "home", "--graph", "brick:0", "--catalogue", str(catalogue)]) == 0
+    graph = parse(capsys.readouterr().out)
+    assert graph.of_type("user/frob")[0].options == {"speed": "5"}
+    assert graph.of_type("features/upcall")[0].options["speed"] == "7"
+    for bad, words in (
+        ("frob.speed: 65", "'65' is not an integer from 1 to 64"),
+        ("frob.mode: none", "'none' is not one of fast, slow"),
+        ("frob.spede: 5", "Did you mean frob.speed"),
+    ):
+        path = _with_options(tmp_path, "user.xlator.frob: posix", bad)
+        assert run(["validate", path, "--catalogue", str(catalogue)]) == 65
+        assert words in capsys.readouterr().out
+    path = _with_options(tmp_path, "frob.speed: 5")
+    assert run(["validate", path, "--catalogue", str(catalogue)]) == 0
+    assert "no graph of the volume has an xlator frob" in capsys.readouterr().out
+
+
+def test_the_reader_vouches_for_what_only_the_catalogue_knows(tmp_path: Path) -> None:
+    path = _with_options(
+        tmp_path, "md-cache.cache-selinux: on", "afr.eager-lock: on", "network.ping-timeout: 9"
+    )
+    desired = read([path], new_app(Interrupts())).desired
+    assert desired is not None
+    assert desired.vouched == {"md-cache.cache-selinux"}
+
+
+def test_the_catalogue_may_come_from_the_environment(tmp_path: Path) -> None:
+    path = _with_options(tmp_path, "md-cache.cache-selinux: on")
+    assert _run("validate", path, GLUSTER_STATE_CATALOGUE="11.1").returncode == 0
+    done = _run("validate", path, GLUSTER_STATE_CATALOGUE="/nowhere")
+    assert done.returncode == 64
+    assert b"there is no catalogue '/nowhere'" in done.stderr
+
+
+def test_a_declaration_without_such_options_reads_no_catalogue() -> None:
+    code = (
+        "import sys\nfrom reconciler.cli.root import run\n"
+        "assert run(['validate', 'examples/clusters/quickstart.yaml']) == 0\n"
+        "print([name for name in sys.modules if name.startswith('reconciler.catalogue.')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == str(
+        ["reconciler.catalogue.versions", "reconciler.catalogue.known"]
+    )

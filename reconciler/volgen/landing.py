@@ -1,0 +1,186 @@
+"""Where an option lands: found by rendering graphs with two values of it and looking at what differs.
+
+So it is true of whatever the graph rules do with the option, and there is no second table to keep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from reconciler.errors import VolfileError
+from reconciler.model.configured import BrickRecord, Secret, VolumeRecord
+from reconciler.model.ids import BrickId, BrickUuid, NodeId, PeerName, VolumeId, VolumeName
+from reconciler.model.volume import Shape, VolumeState, VolumeType
+from reconciler.volgen.brick import brick_graph
+from reconciler.volgen.client import client_graph, gfproxy_client_graph
+from reconciler.volgen.graph import Graph, Xlator
+from reconciler.volgen.options import SWITCHES
+from reconciler.volgen.services import shd_graph
+from reconciler.volgen.slots import Slots
+
+
+class Side(Enum):
+    """Whose graph it is."""
+
+    BRICK = "brick"
+    CLIENT = "client"
+    HEALER = "self-heal daemon"
+
+
+class Effect(Enum):
+    """What it takes until a changed value counts."""
+
+    LIVE_ON_CLIENT = "live on clients"
+    LIVE_ON_BRICK = "live on bricks"
+    LIVE_ON_HEALER = "live in the self-heal daemon"
+    GRAPH_SWITCH = "clients switch to a new graph"
+    REMOUNT = "clients remount"
+    BRICK_RESTART = "bricks restart"
+    HEALER_RESTART = "the self-heal daemon restarts"
+    NONE = "no effect here"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Landing:
+    """One place: a key of an xlator in a graph; an empty key is the xlator itself, there or not."""
+
+    side: str
+    xlator: str
+    key: str
+
+
+#: keys that xlators read when they start and never again, although they are settable.
+#: Source: glusterfs 10.3, the options that an xlator's init reads (GF_OPTION_INIT) and its reconfigure does
+#: not; xlators/features/snapview-client/src/snapview-client.c: "is NOT reconfigurable".
+READ_ONCE = frozenset(
+    [
+        ("cluster/disperse", "ec-read-mask"),
+        ("cluster/distribute", "xattr-name"),
+        ("debug/io-stats", "ios-dnscache-ttl-sec"),
+        ("features/cdc", "compression-level"),
+        ("features/cdc", "debug"),
+        ("features/cdc", "mem-level"),
+        ("features/cdc", "min-size"),
+        ("features/cdc", "window-size"),
+        ("features/shard", "shard-lru-limit"),
+        ("features/snapview-client", "snapdir-entry-path"),
+        ("performance/io-threads", "idle-time"),
+        ("performance/quick-read", "max-file-size"),
+        ("performance/read-ahead", "force-atime-update"),
+        ("performance/write-behind", "aggregate-size"),
+        ("storage/posix", "janitor-sleep-duration"),
+    ]
+)
+#: keys below it are read when a connection is made
+_CONNECTION = "transport."
+_BRICK_PATH = "/brick"  #: of the sample volumes
+
+#: every kind of volume, with every xlator that an option can bring: shape and options
+_DEBUGGING = {"debug.trace": "client", "debug.error-gen": "posix", "debug.delay-gen": "client"}
+_ALL = {option: "on" for options in SWITCHES.values() for option in options} | _DEBUGGING
+_SAMPLES = (
+    (Shape(type=VolumeType.DISTRIBUTE), _ALL),
+    (Shape(type=VolumeType.DISTRIBUTE), _ALL | {"cluster.nufa": "on"}),
+    (Shape(type=VolumeType.DISTRIBUTE), _ALL | {"cluster.switch": "on"}),
+    (Shape(type=VolumeType.REPLICATE, replica=3), _ALL),
+    (Shape(type=VolumeType.DISPERSE, data=2, redundancy=1), _ALL),
+)
+#: values tried in pairs: numbers that also are sizes and times, switches, and places for debug.*
+_PAIRS = (("1048576", "2097152"), ("on", "off"), ("posix", "off"), ("client", "off"))
+_SECRET = Secret(username="u", password="p")  # noqa: S106 - for graphs that nobody runs
+_LIVE = {
+    Side.CLIENT: (Effect.LIVE_ON_CLIENT, Effect.REMOUNT, Effect.GRAPH_SWITCH),
+    Side.BRICK: (Effect.LIVE_ON_BRICK, Effect.BRICK_RESTART, Effect.BRICK_RESTART),
+    Side.HEALER: (Effect.LIVE_ON_HEALER, Effect.HEALER_RESTART, Effect.HEALER_RESTART),
+}
+
+
+def landings(name: str, slots: Slots) -> tuple[Landing, ...]:
+    """Return every place where an option lands, sorted; none for one that changes no graph.
+
+    `slots` is what features add to graphs.
+    """
+    found: set[Landing] = set()
+    for shape, options in _SAMPLES:
+        for pair in _PAIRS:
+            before, after = (_graphs(shape, {**options, name: value}, slots) for value in pair)
+            for graph in before.keys() & after.keys():
+                found |= set(_differences(graph[0], before[graph], after[graph]))
+    return tuple(sorted(found))
+
+
+def effects(places: tuple[Landing, ...]) -> tuple[Effect, ...]:
+    """Return what it takes until a change at these places counts, in the order of `Effect`."""
+    found = {_effect(place) for place in places} or {Effect.NONE}
+    return tuple(effect for effect in Effect if effect in found)
+
+
+def _effect(place: Landing) -> Effect:
+    live, start, topology = _LIVE[Side(place.side)]
+    if not place.key:
+        return topology
+    once = (place.xlator, place.key) in READ_ONCE or place.key.startswith(_CONNECTION)
+    return start if once else live
+
+
+def _differences(side: Side, before: Graph, after: Graph) -> Iterator[Landing]:
+    old, new = ({xlator.name: xlator for xlator in graph} for graph in (before, after))
+    for name in old.keys() | new.keys():
+        one, other = old.get(name), new.get(name)
+        if one is None or other is None or one.type != other.type:
+            yield from (Landing(side.value, xlator.type, "") for xlator in (one, other) if xlator)
+        else:
+            yield from (Landing(side.value, one.type, key) for key in _changed_keys(one, other))
+
+
+def _changed_keys(one: Xlator, other: Xlator) -> Iterator[str]:
+    for key in one.options.keys() | other.options.keys():
+        if one.options.get(key) != other.options.get(key):
+            yield key.replace(_BRICK_PATH, "BRICK")
+
+
+def _graphs(shape: Shape, options: Mapping[str, str], slots: Slots) -> dict[tuple[Side, str], Graph]:
+    """Return the graphs of a volume by side and name.
+
+    What makes no graph is left out: a value that the option cannot have, a volume without a healer.
+    """
+    volume = _volume(shape, tuple(sorted(options.items())))
+    found: dict[tuple[Side, str], Graph] = {}
+    with contextlib.suppress(VolfileError):
+        found[Side.BRICK, ""] = brick_graph(volume, volume.bricks[0], slots=slots, secret=_SECRET)
+    with contextlib.suppress(VolfileError):
+        found[Side.CLIENT, ""] = client_graph(volume, slots=slots, secret=_SECRET)
+    with contextlib.suppress(VolfileError):
+        found[Side.CLIENT, "gfproxy"] = gfproxy_client_graph(volume, slots=slots, secret=_SECRET)
+    with contextlib.suppress(VolfileError):
+        found[Side.HEALER, ""] = shd_graph(volume, secret=_SECRET)
+    return found
+
+
+def _volume(shape: Shape, options: tuple[tuple[str, str], ...]) -> VolumeRecord:
+    bricks = tuple(
+        BrickRecord(
+            slot=f"0.{number}",
+            brick_id=BrickId(f"v-client-{number}"),
+            uuid=BrickUuid(f"00000000-0000-4000-8000-00000000000{number}"),
+            peer=PeerName("p"),
+            node_id=NodeId("n"),
+            host="h",
+            path=_BRICK_PATH,
+            port=61000,
+        )
+        for number in range(3)
+    )
+    return VolumeRecord(
+        name=VolumeName("v"),
+        volume_id=VolumeId("00000000-0000-4000-8000-000000000001"),
+        incarnation=1,
+        generation=1,
+        shape=shape,
+        state=VolumeState.STARTED,
+        bricks=bricks,
+        options=options,
+    )

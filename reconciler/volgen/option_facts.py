@@ -1,0 +1,165 @@
+"""What is known of an option, from our table of names and from a catalogue of what the libraries say.
+
+The table decides what a name means and, where it says so, which values it takes; the library of the xlator
+it lands on tells the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from reconciler.catalogue.index import Native, OptionIndex
+from reconciler.catalogue.option import Level, LibraryOption, OptionType
+from reconciler.volgen.landing import Effect, Landing, effects, landings
+from reconciler.volgen.native_names import canonical, split
+from reconciler.volgen.option_table import OptionRow, Rule, rows, rows_by_name
+from reconciler.volgen.options import may_be_set, suggestions
+from reconciler.volgen.slots import Slots
+
+#: what the table calls a kind of value -> what the catalogue calls it, where they differ
+_KINDS = {"choice": OptionType.TEXT}
+_TRANSPORT = "rpc-transport/socket"
+_TABLE = "the names of glusterd 10.3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionFacts:
+    """One option.
+
+    Attributes:
+        name: as users write it.
+        aliases: other names for the same setting, sorted.
+        type: what its value is.
+        low: lowest value, if there is one.
+        high: highest value, if there is one.
+        values: the allowed values; empty if any of the type is.
+        default: what counts when nobody sets it; None if that is nothing, or not known.
+        description: for people; empty if nobody wrote one.
+        xlators: the types it is for, in the order of the table.
+        op_versions: cluster versions from which on it exists, newest first; empty if not known.
+        deprecated: cluster versions from which on it should not be used.
+        level: how much one should know before touching it.
+        settable: whether a declaration may have it; else the graph sets it.
+        source: where this is known from.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    type: OptionType
+    low: float | None = None
+    high: float | None = None
+    values: tuple[str, ...] = ()
+    default: str | None = None
+    description: str = ""
+    xlators: tuple[str, ...]
+    op_versions: tuple[int, ...] = ()
+    deprecated: tuple[int, ...] = ()
+    level: Level = Level.ADVANCED
+    settable: bool = True
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionPlaces:
+    """Where an option lands, and what it takes until a change counts."""
+
+    where: tuple[Landing, ...]
+    effects: tuple[Effect, ...]
+
+
+def listed(index: OptionIndex, pattern: str = "") -> tuple[OptionFacts, ...]:
+    """Return the options that match a pattern, by name: ``*`` and ``?`` as in a shell, else a part of it.
+
+    A library's own name is listed where the table has none for the same setting.
+    """
+    wanted = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
+    own = {native.name for native in index.natives() if may_be_set(native)}
+    names = sorted({canonical(name) for name in own} | rows_by_name().keys())
+    found = (facts_of(name, index) for name in names if fnmatchcase(name, wanted))
+    return tuple(facts for facts in found if facts)
+
+
+def facts_of(name: str, index: OptionIndex) -> OptionFacts | None:
+    """Return what is known of an option, or None if there is none of this name."""
+    known = canonical(name)
+    if known in rows_by_name():
+        return _of_table(known, index)
+    native = index.native(name)
+    return _of_library(native, index) if native and split(name) else None
+
+
+def places_of(name: str, slots: Slots) -> OptionPlaces:
+    """Return where an option lands; `slots` is what features add to graphs."""
+    where = landings(name, slots)
+    return OptionPlaces(where=where, effects=effects(where))
+
+
+def close_names(name: str, index: OptionIndex) -> tuple[str, ...]:
+    """Return known names close to one that is not known, best first, at most three."""
+    return tuple(dict.fromkeys((*suggestions(name), *index.close(name))))[:3]
+
+
+def _of_table(name: str, index: OptionIndex) -> OptionFacts:
+    own = rows_by_name()[name]
+    row = own[0]
+    known = [found for found in (_library_option(row, index) for row in own) if found]
+    option = known[0].option if known else LibraryOption(keys=(name,), type=OptionType.ANY)
+    value = "bool" if row.rule is Rule.PERF else row.kind
+    low, high = (row.low, row.high) if row.kind else (option.lowest, option.highest)
+    written = [row.default for row in own if row.default is not None]
+    paths = ", ".join(dict.fromkeys(native.library.path for native in known))
+    return OptionFacts(
+        name=name,
+        aliases=_aliases(name, own),
+        type=_KINDS.get(value) or (OptionType(value) if value else option.type),
+        low=low,
+        high=high,
+        values=row.choices or (option.values if not row.kind else ()),
+        default=written[-1] if written else option.default,
+        description=_sentence(option.description),
+        xlators=tuple(dict.fromkeys(row.xlator for row in own)),
+        op_versions=option.op_versions,
+        deprecated=option.deprecated,
+        level=option.level,
+        source=f"GlusterFS {index.version}: {paths}" if paths else _TABLE,
+    )
+
+
+def _of_library(native: Native, index: OptionIndex) -> OptionFacts:
+    option = native.option
+    prefix = native.name.removesuffix(option.keys[0])
+    return OptionFacts(
+        name=native.name,
+        aliases=tuple(sorted(prefix + key for key in option.keys[1:])),
+        type=option.type,
+        low=option.lowest,
+        high=option.highest,
+        values=option.values,
+        default=option.default,
+        description=_sentence(option.description),
+        xlators=native.library.types,
+        op_versions=option.op_versions,
+        deprecated=option.deprecated,
+        level=option.level,
+        settable=may_be_set(native),
+        source=f"GlusterFS {index.version}: {native.library.path}",
+    )
+
+
+def _library_option(row: OptionRow, index: OptionIndex) -> Native | None:
+    """Return what a library says of a row; connections take options of the transport besides their own."""
+    keys = [key for key in (row.key, row.name, row.name.partition(".")[2]) if key]
+    return index.find(row.xlator, *keys) or (index.find(_TRANSPORT, row.key) if row.key else None)
+
+
+def _aliases(name: str, own: tuple[OptionRow, ...]) -> tuple[str, ...]:
+    """Return the names that set the same keys of the same xlators: others of the table, the xlators' own."""
+    places = {(row.xlator, row.key, row.rule) for row in own if row.key}
+    table = {r.name for r in rows() if r.name != name and (r.xlator, r.key, r.rule) in places}
+    natives = {f"{row.xlator.rpartition('/')[2]}.{row.key}" for row in own if row.key}
+    return tuple(sorted(table | {native for native in natives - {name} if canonical(native) == name}))
+
+
+def _sentence(description: str | None) -> str:
+    return " ".join((description or "").split())

@@ -1,0 +1,186 @@
+"""``gluster-state options list`` and ``explain``; ``dump`` on a folder of compiled libraries."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.catalogue.document import read_catalogue
+from reconciler.cli.root import run
+from tests.xlator_sources import build, source
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    assert run(["options", *words, "-o", "json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_explain_tells_all_that_is_known_of_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "explain", "performance.io-thread-count")
+    assert found.pop("description").startswith("Number of threads in IO threads translator")
+    assert found == {
+        "name": "performance.io-thread-count",
+        "aliases": ["io-threads.thread-count"],
+        "type": "int",
+        "low": 1,
+        "high": 64,
+        "values": [],
+        "default": "16",
+        "xlators": ["performance/io-threads"],
+        "op_versions": [1],
+        "deprecated": [],
+        "level": "advanced",
+        "settable": True,
+        "source": "GlusterFS 10.3: xlator/performance/io-threads",
+        "effects": ["live on clients", "live on bricks"],
+        "where": [
+            {"side": "brick", "xlator": "performance/io-threads", "key": "thread-count"},
+            {"side": "client", "xlator": "performance/io-threads", "key": "thread-count"},
+        ],
+    }
+
+
+def test_explain_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["options", "explain", "cluster.data-self-heal-algorithm", "--width", "100"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("cluster.data-self-heal-algorithm   (text)\n  Select between ")
+    for line in (
+        "  values        diff, full",
+        "  op-version    1",
+        "  known from    GlusterFS 10.3: xlator/cluster/afr",
+        "  a change      live on clients; live in the self-heal daemon",
+        "  client             cluster/replicate   data-self-heal-algorithm",
+    ):
+        assert line in out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "effects"),
+    [
+        ("performance.io-cache", ["clients switch to a new graph"]),
+        ("features.acl", ["bricks restart"]),
+        ("ssl.own-cert", ["clients remount", "bricks restart", "the self-heal daemon restarts"]),
+        ("features.shard-lru-limit", ["clients remount"]),
+        ("cluster.self-heal-daemon", ["live in the self-heal daemon"]),
+        ("diagnostics.brick-log-level", ["live on bricks"]),
+        ("debug.trace", ["clients switch to a new graph", "bricks restart"]),
+        ("nfs.disable", ["no effect here"]),
+    ],
+)
+def test_what_a_change_takes(capsys: pytest.CaptureFixture[str], name: str, effects: list[str]) -> None:
+    assert answer(capsys, "explain", name)["effects"] == effects
+
+
+def test_one_name_may_land_on_several_xlators(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "explain", "server.root-squash")
+    places = [(place["side"], place["xlator"], place["key"]) for place in found["where"]]
+    assert places == [
+        ("brick", "protocol/server", "root-squash"),
+        ("client", "performance/open-behind", "read-after-open"),
+    ]
+    found = answer(capsys, "explain", "auth.allow")
+    assert found["where"][0]["key"] == "auth.addr.BRICK.allow"
+
+
+def test_an_option_may_be_asked_for_by_the_name_its_xlator_has(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "explain", "afr.eager-lock")
+    assert (found["name"], found["aliases"]) == ("cluster.eager-lock", ["replicate.eager-lock"])
+    found = answer(capsys, "explain", "md-cache.cache-selinux")
+    assert (found["name"], found["type"], found["settable"]) == ("md-cache.cache-selinux", "bool", True)
+    assert found["where"] == [{"side": "client", "xlator": "performance/md-cache", "key": "cache-selinux"}]
+    found = answer(capsys, "explain", "posix.directory")
+    assert (found["settable"], found["where"], found["effects"]) == (False, [], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("performance.io-cach", "did you mean performance.io-cache"),
+        ("io-cache", "did you mean performance.io-cache"),
+        ("replicate.eager-lokc", "replicate.eager-lock"),
+        ("q" * 40, "all options: gluster-state options list"),
+    ],
+)
+def test_an_unknown_name_is_a_usage_error_with_a_suggestion(
+    capsys: pytest.CaptureFixture[str], name: str, hint: str
+) -> None:
+    assert run(["options", "explain", name]) == 64
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"there is no option {name!r}" in captured.err
+    assert hint in captured.err
+
+
+def test_list_takes_a_part_of_a_name_or_a_pattern(capsys: pytest.CaptureFixture[str]) -> None:
+    def names(*words: str) -> list[str]:
+        return [one["name"] for one in answer(capsys, "list", *words)]
+
+    everything = names()
+    assert len(everything) > 380
+    assert everything == sorted(everything)
+    assert names("heal-timeout") == [
+        "cluster.heal-timeout",
+        "disperse.heal-timeout",
+        "replicate.heal-timeout",
+    ]
+    assert names("performance.io-c*") == [n for n in everything if n.startswith("performance.io-c")]
+    assert names("o-c*") == []
+    assert "posix.directory" not in everything  # the graph sets it
+    assert "io-cache.cache-size" not in everything  # it is performance.io-cache-size
+
+
+def test_list_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["options", "list", "io-cache-size"]) == 0
+    captured = capsys.readouterr()
+    assert [line.split() for line in captured.out.splitlines()] == [
+        ["name", "type", "default", "xlators"],
+        ["performance.io-cache-size", "size", "32MB", "performance/io-cache"],
+    ]
+    assert captured.err == "1 option\n"
+    assert run(["options", "list", "nothing-like-it"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_another_version_or_a_file_may_say_what_the_libraries_know(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    found = answer(capsys, "explain", "performance.io-thread-count", "--catalogue", "11.1")
+    assert found["source"] == "GlusterFS 11.1: xlator/performance/io-threads"
+    home = tmp_path / "lib" / "glusterfs" / "10.9"
+    build(home / "xlator" / "performance" / "io-threads.so", source("5").replace('"speed"', '"thread-count"'))
+    assert run(["options", "dump", "--xlator-dir", str(home / "xlator")]) == 0
+    text = capsys.readouterr().out
+    assert read_catalogue(text, "x").version == "10.9"
+    (tmp_path / "own.json").write_text(text)
+    found = answer(
+        capsys, "explain", "performance.io-thread-count", "--catalogue", str(tmp_path / "own.json")
+    )
+    assert (found["description"], found["op_versions"]) == ("How fast.", [40100, 31306])
+    assert found["source"] == "GlusterFS 10.9: xlator/performance/io-threads"
+
+
+def test_a_catalogue_that_is_none_is_an_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["options", "list", "--catalogue", "9.9"]) == 64
+    assert "there is no catalogue '9.9'" in capsys.readouterr().err
+    (tmp_path / "x").write_bytes(b"\xff\x00")
+    assert run(["options", "list", "--catalogue", str(tmp_path / "x")]) == 1
+    assert "is no catalogue" in capsys.readouterr().err
+
+
+def test_dump_names_what_it_could_not_read_and_writes_the_rest(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    home = tmp_path / "lib" / "glusterfs" / "10.3"
+    build(home / "xlator" / "features" / "frob.so", source("5"))
+    (home / "xlator" / "features" / "bad.so").write_bytes(b"\x7fELF")
+    assert run(["options", "dump", "--xlator-dir", str(home / "xlator")]) == 1
+    captured = capsys.readouterr()
+    assert [library.path for library in read_catalogue(captured.out, "x").libraries] == [
+        "xlator/features/frob"
+    ]
+    assert captured.err.startswith("Error: xlator/features/bad: ")
+    assert run(["options", "dump", "--xlator-dir", str(tmp_path)]) == 1
+    assert "are not known" in capsys.readouterr().err
