@@ -101,7 +101,7 @@ def test_one_node_reboots_while_the_others_serve(it: Lab) -> None:
 def test_with_nobody_to_ask_a_node_follows_the_isolated_start_policy(it: Lab) -> None:
     mine = on_node(it, 3)
     said = it.log(3).count("not starting volume rep3: neither etcd nor any peer answers")
-    it.stop("etcd", "agent:1", "agent:2")
+    it.stop("agent:1", "agent:2", "etcd")
     faults.reboot(it.root, [3])
     reason = "not starting volume rep3: neither etcd nor any peer answers, and spec.isolatedStart is wait"
     eventually(lambda: it.log(3).count(reason) > said, "the reason in the log")
@@ -115,7 +115,7 @@ def test_with_nobody_to_ask_a_node_follows_the_isolated_start_policy(it: Lab) ->
 
     it.declare(*volumes(it), isolatedStart="start")
     it.apply()
-    it.stop("etcd", "agent:1", "agent:2")
+    it.stop("agent:1", "agent:2", "etcd")
     faults.reboot(it.root, [3])
     eventually(lambda: on_node(it, 3) == mine, "a start of the node's bricks")
     assert "starting volume rep3: neither etcd nor any peer answers, and spec.isolatedStart is start" in (
