@@ -93,13 +93,17 @@ def run_agent(
             helper.wait()
 
 
-def run_steward(config: str) -> int:
-    """Run a steward alone in the foreground until a signal; returns the exit code."""
+def run_steward(config: str, agent: int | None) -> int:
+    """Run a steward alone in the foreground until a signal, or until its agent has ended; return 0.
+
+    An agent says its pid when it starts a steward: by the time that runs, the agent may have ended already,
+    and its parent be another process.
+    """
     settings = read_config(config)
     _log_to_stderr()
     stop = _until_signal()
-    parent = os.getppid()
-    threading.Thread(target=_end_with, args=(parent, stop), name="parent", daemon=True).start()
+    if agent is not None:
+        threading.Thread(target=_end_with, args=(agent, stop), name="parent", daemon=True).start()
     while not stop.is_set():
         store = _store(settings)
         try:
@@ -256,16 +260,16 @@ def _gluster_version(program: str) -> str:
 
 def _start_steward(config: str) -> subprocess.Popen[bytes]:
     """Start the steward as a process of its own: it acts with the applier's identity, not the agent's."""
-    return subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
-        [sys.executable, "-m", "reconciler", "steward", "--config", config], stdin=subprocess.DEVNULL
-    )
+    words = [sys.executable, "-m", "reconciler", "steward", "--config", config, "--agent", str(os.getpid())]
+    return subprocess.Popen(words, stdin=subprocess.DEVNULL)  # noqa: S603  our own interpreter and module
 
 
 def _end_with(parent: int, stop: threading.Event) -> None:
     """Set `stop` when the process that started us is gone."""
-    while not stop.wait(1.0):
-        if os.getppid() != parent:
-            stop.set()
+    while os.getppid() == parent:
+        if stop.wait(1.0):
+            return
+    stop.set()
 
 
 def _until_signal() -> threading.Event:

@@ -91,7 +91,7 @@ class Wiring(Protocol):
         """Run an agent in the foreground until a signal; returns the exit code."""
         ...
 
-    def run_steward(self, config: str) -> int:
+    def run_steward(self, config: str, agent: int | None) -> int:
         """Run a steward alone in the foreground until a signal; returns the exit code."""
         ...
 

@@ -14,6 +14,7 @@ from reconciler.cli.flags import examples, flag
     )
 )
 @flag("--config", required=True, metavar="FILE", help="The agent's TOML file.")
-def steward(config: str) -> int:
+@flag("--agent", type=int, metavar="PID", help="End with this agent, which must be the parent process.")
+def steward(config: str, agent: int | None) -> int:
     """Run a steward in the foreground (an agent starts one by itself with --steward)."""
-    return current_app().wiring().run_steward(config)
+    return current_app().wiring().run_steward(config, agent)

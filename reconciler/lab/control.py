@@ -93,8 +93,8 @@ def _start(layout: LabLayout, record: LabRecord, wish: _Wish) -> LabRecord:
 def down(root: Path) -> None:
     """End the lab at `root` and remove what it made; works on a half-started, crashed or rebooted lab too.
 
-    Order: supervisor (with agents and etcd), stray children, client mounts, bricks and daemons, disks,
-    the namespace, files.
+    Order: supervisor (with agents and etcd), stray children and stewards, client mounts, bricks and daemons,
+    disks, the namespace, files.
 
     Raises:
         EnvironmentProblem: no lab there, a mount is busy, a process does not end, or files are not the lab's.
@@ -105,6 +105,9 @@ def down(root: Path) -> None:
         processes.end(record.supervisor, 30.0)
     for child in children(layout).values():
         processes.end(child, 5.0)
+    for node in record.members(layout):
+        for stray in processes.agents_with(node.config):  # a steward whose agent was killed just now
+            processes.end(stray, 5.0)
     inside = record.inside
     disks.unmount_below(layout.mounts, inside)
     space = mount_namespace(root)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -99,10 +98,8 @@ def _kill_everything_on(node: NodeLayout, layout: LabLayout) -> None:
     agent = children(layout).get(part_of(node))
     if agent is not None:
         processes.kill(agent)
-    config = str(node.config)
-    for process, words in processes.every():
-        if "--config" in words and config in words and process.pid != os.getpid():
-            processes.kill(process)
+    for process in processes.agents_with(node.config):
+        processes.kill(process)
     _kill_gluster_on(node)
 
 

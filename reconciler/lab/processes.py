@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -114,6 +115,12 @@ def namespace_of(pid: int, kind: str = "mnt") -> str:
         return str(Path(f"/proc/{pid}/ns/{kind}").readlink())
     except OSError:
         return ""
+
+
+def agents_with(config: Path) -> list[RunningProcess]:
+    """Return the agents and stewards that were started with a configuration file."""
+    mine = ("--config", str(config))
+    return [p for p, words in every() if mine in itertools.pairwise(words) and p.pid != os.getpid()]
 
 
 def bricks_of(volume: str, home: Path) -> list[tuple[RunningProcess, int]]:

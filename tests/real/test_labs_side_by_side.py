@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.lab import faults
+from reconciler.lab import faults, processes
 from tests.labs import Lab, cluster, eventually
 
 pytestmark = pytest.mark.real
@@ -25,7 +25,10 @@ def test_the_end_of_one_lab_leaves_the_other_alone() -> None:
                     eventually(goes.converged, "a cluster as declared", 60)
                 assert len(goes.bricks()) == 3
                 assert stays.tour.checksum(kept / "mine") == mine
+            for number in (1, 2, 3):
+                goes.kill(f"agent:{number}")  # its steward is an orphan now, and new ones come up
         assert not goes.root.exists()
+        assert not [words for _, words in processes.every() if processes.names(words, goes.root)]
         assert goes.bricks() == {}
         assert (stays.bricks(), stays.daemons()) == (before, daemons)
         with stays.mounted("data") as point:

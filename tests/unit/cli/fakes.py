@@ -68,7 +68,7 @@ class FakeSession:
         self.asked.append(("agent", config, bind, steward, boot_id))
         return 0
 
-    def run_steward(self, config: str) -> int:
+    def run_steward(self, config: str, agent: int | None) -> int:
         self.asked.append(("steward", config))
         return 0
 
