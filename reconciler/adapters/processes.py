@@ -151,8 +151,12 @@ class LinuxProcesses:
                 signal.pidfd_send_signal(descriptor, number)
 
     def wait_end(self, process: RunningProcess, timeout_s: float) -> bool:
-        """Wait for the process to end; return whether it has."""
-        with _pinned(process) as descriptor:
+        """Wait for the process to end; return whether it has.
+
+        It has ended when its last thread has: until then it keeps files, locks and ports, although a first
+        thread that is gone makes it look like a zombie (pidfd_open(2) waits for all threads).
+        """
+        with _pinned(process, dying=True) as descriptor:
             if descriptor is None:
                 return True
             poll = select.poll()
@@ -201,24 +205,28 @@ def identify(pid: int) -> RunningProcess | None:
 
     The start time is field 22 of /proc/PID/stat; the command in field 2 may hold blanks and brackets.
     """
+    return _identified(pid, zombies=False)
+
+
+def _identified(pid: int, *, zombies: bool) -> RunningProcess | None:
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
     fields = text[text.rindex(b")") + 2 :].split()
-    return None if fields[0] in (b"Z", b"X") else RunningProcess(pid, int(fields[19]))
+    return None if fields[0] in (b"Z", b"X") and not zombies else RunningProcess(pid, int(fields[19]))
 
 
 @contextlib.contextmanager
-def _pinned(process: RunningProcess) -> Iterator[int | None]:
-    """Yield a pidfd of exactly this process, or None if it has ended."""
+def _pinned(process: RunningProcess, *, dying: bool = False) -> Iterator[int | None]:
+    """Yield a pidfd of exactly this process, or None if it has ended; with `dying` a zombie will do."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except ProcessLookupError:
         yield None
         return
     try:
-        yield descriptor if identify(process.pid) == process else None
+        yield descriptor if _identified(process.pid, zombies=dying) == process else None
     finally:
         os.close(descriptor)
 

@@ -25,6 +25,13 @@ fcntl.lockf(file, fcntl.LOCK_EX)
 print("locked", flush=True)
 time.sleep(60)
 """
+THREADS = """
+import threading, time
+for _ in range(300):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+print("up", flush=True)
+time.sleep(60)
+"""
 SHOWING = """
 import os
 print(os.getsid(0) == os.getpid(), os.getcwd(), sorted(os.environ), os.listdir("/proc/self/fd"))
@@ -99,6 +106,21 @@ def test_only_exactly_that_process_is_signalled(
     assert not processes.alive(found), "a zombie counts as alive"
     brick.wait()
     processes.send(found, signal.SIGKILL, ("--brick-name", "/b"))
+
+
+def test_a_process_has_ended_when_its_last_thread_has(processes: LinuxProcesses) -> None:
+    """Its first thread may be gone long before: the others still hold its files, locks and ports."""
+    for _ in range(5):
+        with subprocess.Popen([sys.executable, "-c", THREADS], stdout=subprocess.PIPE) as program:
+            assert program.stdout is not None
+            assert program.stdout.readline() == b"up\n"
+            found = identify(program.pid)
+            assert found is not None
+            program.kill()
+            while processes.alive(found):
+                pass
+            assert processes.wait_end(found, 10)
+            assert len(list(Path(f"/proc/{program.pid}/task").iterdir())) == 1
 
 
 def test_a_started_program_inherits_nothing(processes: LinuxProcesses, tmp_path: Path) -> None:
