@@ -42,7 +42,7 @@ from reconciler.agent.supervisor import BrickShell, BrickSupervisor
 from reconciler.agent.volumes import VolumeTable
 from reconciler.controller.session import ClusterSession
 from reconciler.controller.steward import Steward
-from reconciler.errors import EnvironmentProblem, StoreError
+from reconciler.errors import EnvironmentProblem, PlanError, StoreError
 from reconciler.feature import Registry
 from reconciler.model.endpoints import address_of
 from reconciler.model.ids import ClusterId, NodeId
@@ -104,13 +104,16 @@ def run_steward(config: str, agent: int | None) -> int:
     stop = _until_signal()
     if agent is not None:
         threading.Thread(target=_end_with, args=(agent, stop), name="parent", daemon=True).start()
+    said = ""
     while not stop.is_set():
         store = _store(settings)
         try:
-            cluster = claim_cluster(store, settings.cluster)
+            cluster = cluster_id(store, settings.cluster)  # agents create clusters, stewards do not
             Steward(store, cluster, SystemClock(), stop).run()
-        except StoreError as exc:
-            LOG.warning("%s", exc.message)
+        except (StoreError, PlanError) as exc:
+            if exc.message != said:
+                LOG.warning("%s", exc.message)
+            said = exc.message
         finally:
             store.close()
         stop.wait(1.0)

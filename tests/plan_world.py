@@ -215,6 +215,8 @@ class _Applying:
         assert other is None or other.name == record.name, f"{record.name} is written over {other}"
         before = configured.volumes.get(record.name)
         assert record.generation == (before.generation + 1 if before else 1)
+        if before is None or before.deletion_policy is not record.deletion_policy:
+            record = replace(record, policy_since=self.world.now)
         self._configure(
             volumes={**configured.volumes, record.name: record},
             incarnations={**configured.incarnations, record.name: record.incarnation},

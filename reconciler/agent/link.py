@@ -32,7 +32,7 @@ from reconciler.model import keys
 from reconciler.model.codec import decode, encode
 from reconciler.model.configured import Secret
 from reconciler.model.questions import Question
-from reconciler.observe import claim_cluster
+from reconciler.observe import claim_cluster, cluster_id
 from reconciler.ports.node import Call
 from reconciler.ports.store import (
     Absent,
@@ -96,7 +96,7 @@ class Link:
     def run(self, stop: threading.Event) -> None:
         """Connect, then serve until `stop` or trouble. Raises StoreError or JournalError for trouble."""
         clock = self._node.parts.clock
-        cluster = claim_cluster(self._store, self._name)
+        cluster = self._find_cluster()
         self._cluster: ClusterId = cluster
         self._node.parts.memory.bind(Binding(cluster_id=cluster, cluster_name=self._name, peer=self._peer))
         self._join()
@@ -159,6 +159,16 @@ class Link:
             self._worker.join()
 
     # ------------------------------------------------------------ joining
+
+    def _find_cluster(self) -> ClusterId:
+        """Return the cluster's id. Only a node that belongs to none yet may create one.
+
+        An etcd without the cluster that this node belongs to has been emptied, or is another one: a new
+        cluster under the old name would make the loss look like a beginning.
+        """
+        if self._node.parts.memory.binding() is None:
+            return claim_cluster(self._store, self._name)
+        return cluster_id(self._store, self._name)
 
     def _join(self) -> None:
         """Bind the declared peer name to this node; a second node under the name is refused."""

@@ -98,13 +98,30 @@ class Applier:
         self._since: dict[StepId, float] = {}
         self._last_told = 0.0
 
-    def handle(self, event: Event) -> list[Effect]:
-        """Take one event and return what to do about it, in order."""
+    def handle(self, *events: Event) -> list[Effect]:
+        """Take events in their order, and return what to do after the last of them, in order.
+
+        Deciding costs as much as the plan is long, so whoever has several events gives them together.
+        """
         if self._ended:
             return []
+        uncertain = False
+        for event in events:
+            match event:
+                case LockGone():
+                    return self._end(self._at_rest())
+                case Answered(tag=tag, committed=committed) if committed is None or not committed.succeeded:
+                    self._pending.pop(tag, None)
+                    uncertain = True
+                case _:
+                    self._take(event)
+        if uncertain:
+            return [Reload()]
+        self._settle_pending()
+        return self._decide() if self._mirror.entries else []
+
+    def _take(self, event: Event) -> None:
         match event:
-            case LockGone():
-                return self._end(self._at_rest())
             case StopAsked():
                 self._stopping = True
             case Tick(monotonic=now, wall=wall):
@@ -114,13 +131,8 @@ class Applier:
                 self._pending.clear()
             case Changes(revision=revision, changes=changes):
                 self._mirror.take(changes, revision)
-            case Answered(tag=tag, committed=committed):
-                if committed is None or not committed.succeeded:
-                    self._pending.pop(tag, None)
-                    return [Reload()]
+            case Answered(tag=tag, committed=committed) if committed is not None:
                 self._pending[tag] = committed.revision
-        self._settle_pending()
-        return self._decide() if self._mirror.entries else []
 
     # ------------------------------------------------------------ deciding
 
@@ -148,9 +160,10 @@ class Applier:
 
     def _go_on(self, state: TxnState) -> list[Effect]:
         effects = self._news(state)
-        for move in next_moves(state):
+        moves = next_moves(state)
+        for move in moves:
             effects += self._make(state, move)
-        return effects + self._waiting(state)
+        return effects + self._waiting(state, [m.node for m in moves if isinstance(m, AskBarrier)])
 
     def _state(self, head: Head) -> TxnState:
         return self._mirror.state(self._plan, head, dead=self._dead(), stopping=self._stopping)
@@ -194,18 +207,23 @@ class Applier:
                 entry = self._mirror.entries.get(key)
                 return [] if entry and entry.value == value else self._write(key, (Put(key, value),))
             case Dispatch(step=step, attempt=attempt):
-                assert step.node is not None
-                key = keys.command(self._cluster, step.node, self._txn, step.step_id)
-                command = Command(
-                    txn=self._txn,
-                    step=step.step_id,
-                    phase=state.head.phase,
-                    attempt=attempt,
-                    plan_digest=state.head.plan_digest,
-                )
-                return self._write(key, (Put(key, encode(command)),))
+                return self._command(state, step, attempt)
             case Perform(step=step):
                 return self._perform(state, step)
+
+    def _command(self, state: TxnState, step: Step, attempt: int) -> list[Effect]:
+        assert step.node is not None
+        key = keys.command(self._cluster, step.node, self._txn, step.step_id)
+        if key in self._pending:
+            return []
+        command = Command(
+            txn=self._txn,
+            step=step.step_id,
+            phase=state.head.phase,
+            attempt=attempt,
+            plan_digest=state.head.plan_digest,
+        )
+        return self._write(key, (Put(key, encode(command)),))
 
     def _unclaimed(self, state: TxnState) -> list[Compare]:
         """Return guards that no step behind the point of no return has been claimed meanwhile.
@@ -308,11 +326,16 @@ class Applier:
                 news.append(Tell(self._event(step, kind, record)))
         return news
 
-    def _waiting(self, state: TxnState) -> list[Effect]:
+    def _waiting(self, state: TxnState, barriers: list[NodeId]) -> list[Effect]:
+        """Say, every now and then, what is waited for: `barriers` are the nodes asked to confirm a phase."""
         if self._now - self._last_told < TELL_EVERY_S:
             return []
         self._last_told = self._now
         told: list[Effect] = []
+        for node in barriers:
+            peer = next(s.peer for s in state.steps if s.node == node)
+            text = f"{peer} has to confirm that nothing of before goes on there"
+            told.append(Tell(ProgressEvent(kind=ProgressKind.WAITING, peer=peer, text=text)))
         for step in waiting_for(state):
             assert step.node is not None
             why = "" if self._mirror.live(step.node) else f"the agent on {step.peer} does not answer"

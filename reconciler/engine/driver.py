@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.engine.messages import (
@@ -22,7 +23,7 @@ from reconciler.engine.messages import (
 )
 from reconciler.errors import OutcomeUnknown, StoreUnavailable
 from reconciler.model import keys
-from reconciler.ports.store import Changes, Snapshot, Store, WatchEnded
+from reconciler.ports.store import Snapshot, Store, WatchEnded
 
 if TYPE_CHECKING:
     from reconciler.engine.applier import Applier
@@ -77,20 +78,16 @@ class Driver:
             self._dispatch(applier, Loaded(snapshot))
             asked = False
             while not self._over:
-                try:
-                    event = self._events.get(timeout=TICK_S)
-                except queue.Empty:
-                    event = self._tick()
-                if isinstance(event, WatchEnded):
+                heard = self._hear()
+                events = [event for event in heard if not isinstance(event, WatchEnded)]
+                if len(events) < len(heard):
                     watch.close()
                     snapshot = self._list()
                     prefix = keys.cluster_prefix(self._cluster)
                     watch = self._store.watch(prefix, snapshot.revision, self._events.put)
-                    event = Loaded(snapshot)
-                elif isinstance(event, Changes):
-                    self._dispatch(applier, self._tick())
+                    events.append(Loaded(snapshot))
                 if not self._over:
-                    self._dispatch(applier, event)
+                    self._dispatch(applier, self._tick(), *events)
                 if self._stop() and not asked and not self._over:
                     asked = True
                     self._dispatch(applier, self._on_stop)
@@ -98,13 +95,20 @@ class Driver:
             watch.close()
         return self._result
 
-    def _dispatch(self, applier: Applier, event: Event) -> None:
-        pending = [event]
+    def _hear(self) -> list[Event | WatchEnded]:
+        """Return everything there is to hear; nothing if nothing comes for a while."""
+        heard = []
+        with suppress(queue.Empty):
+            heard.append(self._events.get(timeout=TICK_S))
+            while True:
+                heard.append(self._events.get_nowait())
+        return heard
+
+    def _dispatch(self, applier: Applier, *events: Event) -> None:
+        pending = events
         while pending and not self._over:
-            for effect in applier.handle(pending.pop(0)):
-                answer = self._perform(effect)
-                if answer is not None:
-                    pending.append(answer)
+            answers = (self._perform(effect) for effect in applier.handle(*pending))
+            pending = tuple(answer for answer in answers if answer is not None)
 
     def _perform(self, effect: Effect) -> Event | None:
         match effect:

@@ -76,6 +76,7 @@ def reopen(store: Store, cluster: ClusterId, head: Head, epoch: int, *, undo: bo
         state=HeadState.ROLLING_BACK if undoing else HeadState.RUNNING,
         phase=Phase(epoch, 1 if undoing else 0),
         reason="asked for" if undo and not head.phase.undoing else head.reason,
+        attempts=1,  # somebody has looked at it: takeovers are counted anew
     )
     guards = (CreatedAt(keys.lock(cluster), epoch), ModifiedAt(key, entry.mod_revision))
     if not _certain(store, Commit(when=guards, then=(Put(key, encode(fresh)),)), key, encode(fresh)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeVar
 
 from reconciler.errors import JournalError
@@ -75,9 +76,7 @@ class Mirror:
 
     def step_key(self, txn: TxnId, step: Step) -> str:
         """Return the key of a step's record."""
-        if step.node is None:
-            return keys.engine_step(self.cluster, txn, step.step_id)
-        return keys.node_step(self.cluster, step.node, txn, step.step_id)
+        return _places(self.cluster, txn, step.node, step.step_id)[0]
 
     def state(self, plan: Plan, head: Head, *, dead: frozenset[NodeId], stopping: bool) -> TxnState:
         """Return the transaction as the machine wants it.
@@ -88,14 +87,14 @@ class Mirror:
         dispatched: dict[StepId, tuple[Phase, int]] = {}
         barriers: dict[NodeId, Phase] = {}
         for step in plan.steps:
-            key = self.step_key(head.txn, step)
+            key, command_key = _places(self.cluster, head.txn, step.node, step.step_id)
             if (record := self._record(StepRecord, key)) is not None:
                 if record.step != step.step_id:
                     raise JournalError(f"the record under {key} is about step {record.step}")
                 records[step.step_id] = record
             if step.node is None:
                 continue
-            command = self._record(Command, keys.command(self.cluster, step.node, head.txn, step.step_id))
+            command = self._record(Command, command_key)
             if command is not None:
                 dispatched[step.step_id] = (command.phase, command.attempt)
             if step.node not in barriers:
@@ -122,3 +121,11 @@ class Mirror:
             self._decoded[key] = known
         assert isinstance(known[1], cls)
         return known[1]
+
+
+@lru_cache(maxsize=20_000)
+def _places(cluster: ClusterId, txn: TxnId, node: NodeId | None, step: StepId) -> tuple[str, str]:
+    """Return the keys of a step's record and of its command; a store step has no command."""
+    if node is None:
+        return keys.engine_step(cluster, txn, step), ""
+    return keys.node_step(cluster, node, txn, step), keys.command(cluster, node, txn, step)

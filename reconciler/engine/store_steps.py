@@ -57,7 +57,7 @@ def effect_of(
     assert step.volume is not None
     record = plan.volumes.get(step.volume) or plan.previous[step.volume]
     if step.kind == "config.volume":
-        return _put_volume(cluster, record, entries)
+        return _put_volume(cluster, record, entries, now)
     if step.kind == "config.retain":
         return _retain(cluster, record, entries, now)
     raise JournalError(f"step {step.step_id}: this version does not know store steps of kind {step.kind}")
@@ -79,8 +79,12 @@ def _restorable(entries: Entries, *puts: Put) -> StoreEffect:
     return StoreEffect((), puts, {"entries": seen})
 
 
-def _put_volume(cluster: ClusterId, record: VolumeRecord, entries: Entries) -> StoreEffect:
+def _put_volume(cluster: ClusterId, record: VolumeRecord, entries: Entries, now: int) -> StoreEffect:
     key = keys.volume(cluster, record.volume_id)
+    old = decode(VolumeRecord, entries[key].value) if key in entries else None
+    if old is None or old.deletion_policy is not record.deletion_policy:
+        # It is live from now on, not since the plan was made: that may be a day ago.
+        record = replace(record, policy_since=now)
     bricks: list[Operation] = []
     for brick in record.bricks:
         brick_key = keys.brick(cluster, record.volume_id, brick.uuid)

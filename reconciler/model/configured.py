@@ -74,7 +74,8 @@ class VolumeRecord:
         pinned: defaults fixed when the volume was created, so that a newer tool with other defaults
             changes nothing; `options` win over them.
         volgen: version of the graph rules the volume is rendered with; changes only by a plan.
-        policy_since: wall-clock second since which `deletion_policy` has been live.
+        policy_since: wall-clock second since which `deletion_policy` has been live, noted by the commit that
+            changes it; 0 in a plan.
     """
 
     name: VolumeName

@@ -8,7 +8,7 @@ Invariant: a document is accepted only if it is, value for value, what this modu
 it describes. So no summary can say one thing and the steps do another.
 
 Two documents made from the same input differ at most in `plan_id`, `created`, `expires`,
-`base.observed_at`, the `policy_since` of records whose deletion policy is new, and therefore in `digest`.
+`base.observed_at`, and therefore in `digest`.
 """
 
 from __future__ import annotations

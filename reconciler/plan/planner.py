@@ -165,7 +165,6 @@ class _Planner:
             self._peers,
             self._given.observed,
             self._ports,
-            self._stamp.now,
         )
         self._blockers += [
             *refusals.risk_blockers(spec, self._allowed, self._stamp.now),
@@ -179,7 +178,7 @@ class _Planner:
 
     def _change(self, found: VolumeChanged) -> None:
         spec, record = found.spec, found.record
-        after = with_settings(record, spec, self._stamp.now)
+        after = with_settings(record, spec)
         refused = list(refusals.option_blockers(spec, after, self._given.slots, self._given.desired.vouched))
         self._blockers += refused
         stays_started = record.state is after.state is VolumeState.STARTED

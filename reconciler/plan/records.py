@@ -76,7 +76,6 @@ def new_volume(
     peers: Mapping[PeerName, PeerRecord],
     observed: ObservedCluster,
     ports: Ports,
-    now: int,
 ) -> VolumeRecord:
     """Return the first record of a volume."""
     assert spec.shape is not None
@@ -111,14 +110,16 @@ def new_volume(
         state=spec.state,
         bricks=tuple(bricks),
         pinned=creation_defaults(spec.shape),
-        policy_since=now,
         next_client=next_client(ids),
     )
-    return replace(with_settings(record, spec, now), generation=1)
+    return replace(with_settings(record, spec), generation=1)
 
 
-def with_settings(record: VolumeRecord, spec: VolumeSpec, now: int) -> VolumeRecord:
-    """Return the record with the declared settings, one generation on."""
+def with_settings(record: VolumeRecord, spec: VolumeSpec) -> VolumeRecord:
+    """Return the record with the declared settings, one generation on.
+
+    Since when a new deletion policy is live is known when it is committed: until then it is 0.
+    """
     same = record.deletion_policy is spec.deletion_policy
     options = settled_options(spec, record)
     return replace(
@@ -128,7 +129,7 @@ def with_settings(record: VolumeRecord, spec: VolumeSpec, now: int) -> VolumeRec
         options=tuple((o.name, o.value) for o in options),
         feature_options=tuple((o.name, o.feature) for o in options if o.feature),
         deletion_policy=spec.deletion_policy,
-        policy_since=record.policy_since if same else now,
+        policy_since=record.policy_since if same else 0,
         restart=spec.restart,
     )
 

@@ -187,32 +187,31 @@ def _needed_by(state: TxnState, open_steps: list[Step]) -> set[StepId]:
 
 def _moves_for(state: TxnState, ready: list[Step]) -> tuple[Move, ...]:
     moves: list[Move] = []
+    held_back: dict[NodeId, bool] = {}  # by node, looked at once each
     for step in ready:
         if step.node is None:
             moves.append(Perform(step))
-        elif (node := _needs_barrier(state, step)) is not None:
-            if (ask := AskBarrier(node)) not in moves:
-                moves.append(ask)
-        elif not _outstanding(state, step):
+            continue
+        if step.node not in held_back:
+            held_back[step.node] = _needs_barrier(state, step.node)
+            if held_back[step.node]:
+                moves.append(AskBarrier(step.node))
+        if not held_back[step.node] and not _outstanding(state, step):
             moves.append(Dispatch(step, _next_attempt(state, step)))
     return tuple(moves)
 
 
-def _needs_barrier(state: TxnState, step: Step) -> NodeId | None:
-    """Return the step's node if something of an older phase may still be going on there."""
-    assert step.node is not None
-    if state.barriers.get(step.node, Phase(0, 0)) >= state.head.phase:
-        return None
-    for other in state.steps:
-        record = state.records.get(other.step_id)
-        if other.node == step.node and record and record.mark.in_flight and record.phase < state.head.phase:
-            return step.node
-        # A command of an older phase that was not claimed in time can never be claimed again: the claim
-        # compares the head. Only a node that turned (do, then undo) must confirm before the first undo.
-    turned = state.head.phase.undoing and any(
-        s.node == step.node and s.step_id in state.dispatched for s in state.steps
-    )
-    return step.node if turned else None
+def _needs_barrier(state: TxnState, node: NodeId) -> bool:
+    """Return whether something of an older phase may still be going on on a node."""
+    if state.barriers.get(node, Phase(0, 0)) >= state.head.phase:
+        return False
+    mine = [s for s in state.steps if s.node == node]
+    records = (state.records.get(s.step_id) for s in mine)
+    if any(r and r.mark.in_flight and r.phase < state.head.phase for r in records):
+        return True
+    # A command of an older phase that was not claimed in time can never be claimed again: the claim
+    # compares the head. Only a node that turned (do, then undo) must confirm before the first undo.
+    return state.head.phase.undoing and any(s.step_id in state.dispatched for s in mine)
 
 
 def _outstanding(state: TxnState, step: Step) -> bool:

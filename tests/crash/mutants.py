@@ -136,20 +136,20 @@ MUTANTS = (
         "if False",
     ),
     # ---- phases and barriers
-    Mutant("no barrier at all", machine, "_needs_barrier", "assert step.node is not None", "return None"),
+    Mutant("no barrier at all", machine, "_needs_barrier", "mine = [", "return False\n    mine = ["),
     Mutant(
         "no barrier for what is in doubt",
         machine,
         "_needs_barrier",
-        "return step.node\n        # A",
-        "return None\n        # A",
+        "return True\n    # A",
+        "return False\n    # A",
     ),
     Mutant(
         "no barrier at the turn",
         machine,
         "_needs_barrier",
-        "return step.node if turned else None",
-        "return None",
+        "return state.head.phase.undoing and any(s.step_id in state.dispatched for s in mine)",
+        "return False",
     ),
     Mutant(
         "a takeover keeps the phase's epoch",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.model import keys
 from reconciler.model.codec import decode
@@ -15,7 +15,7 @@ from reconciler.ports.store import Change
 from reconciler.txn.machine import ALLOWED
 from reconciler.txn.record import Barrier, Command, Head, HeadState, Mark, Phase, StepRecord
 from tests.crash.processes import Agent, Engine, Job
-from tests.crash.scenarios import CLUSTER, NAME, NODES, scenario
+from tests.crash.scenarios import CLUSTER, NAME, NODES, NOW, scenario
 from tests.crash.simulation import AtRandom, InTurn, Point, Schedule, Simulation
 from tests.crash.world import Trouble
 
@@ -136,7 +136,10 @@ def _everything(run: Run) -> None:
 def _configured(sim: Simulation, plan: Plan) -> None:
     found = configured_in(sim.data.read_prefix(keys.cluster_prefix(CLUSTER)), CLUSTER, NAME)
     for volume_id, record in plan.volumes.items():
-        assert found.volumes[record.name] == record
+        stored = found.volumes[record.name]
+        if not record.policy_since:  # a new policy is live since its commit
+            assert NOW <= stored.policy_since <= NOW + sim.now
+        assert replace(stored, policy_since=record.policy_since) == record
         assert sim.data.read(keys.secret(CLUSTER, volume_id)) is not None
     for volume_id, record in plan.previous.items():
         if volume_id not in plan.volumes:

@@ -133,9 +133,6 @@ def _without_times(plan: Plan) -> dict[str, Any]:
     for name in ("plan_id", "created", "expires", "digest"):
         del body[name]
     del body["base"]["observed_at"]
-    for record in body["records"].values():  # a policy that begins with this plan begins at its time
-        if record["policy_since"] == plan.created:
-            del record["policy_since"]
     for blocker in body["blocked"]:
         blocker["summary"] = blocker["summary"].partition(" is live for ")[0]
     return body

@@ -10,15 +10,18 @@ import pytest
 
 from reconciler.adapters.memory_store import MemoryStore
 from reconciler.agent import messages as msg
+from reconciler.agent.kept import Binding
 from reconciler.agent.link import Link
+from reconciler.agent.memory import NodeMemory
 from reconciler.agent.node import Node
-from reconciler.errors import StepError, StoreUnavailable
+from reconciler.errors import PlanError, StepError, StoreUnavailable
 from reconciler.model import keys
 from reconciler.model.ids import ClusterId, PeerName, TxnId
 from reconciler.ports.node import Call, Checked, Effect
 from reconciler.ports.store import Entry
 from tests.plan_samples import CREATE, node
 from tests.txn_samples import CLUSTER, PLAN, TXN, Journal
+from tests.volume_samples import MemoryFiles
 
 STEP = next(step for step in CREATE.steps if step.volume is not None and step.node is not None)
 
@@ -131,3 +134,20 @@ def test_an_altered_plan_is_no_plan_and_the_reason_is_passed_on() -> None:
     assert "altered" in again.problem
     other = following(journal)._context(replace(command, plan_digest="sha256:0"))
     assert (other.plan, other.problem) == (None, ""), "a command of another plan: it is set aside"
+
+
+def bound(memory: NodeMemory, store: MemoryStore) -> Link:
+    made = link(None, store)
+    made._node.parts.memory = memory  # type: ignore[misc]  # a namespace stands in for the parts
+    return made
+
+
+def test_only_a_node_that_belongs_to_no_cluster_creates_one() -> None:
+    memory, store = NodeMemory(MemoryFiles()), MemoryStore()
+    first = bound(memory, store)._find_cluster()
+    memory.bind(Binding(cluster_id=first, cluster_name="prod", peer=PeerName("gs1")))
+    assert bound(memory, store)._find_cluster() == first
+    emptied = MemoryStore()
+    with pytest.raises(PlanError, match="there is no cluster 'prod' in this etcd"):
+        bound(memory, emptied)._find_cluster()
+    assert emptied.read_prefix("/").entries == ()

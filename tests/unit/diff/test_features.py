@@ -26,7 +26,7 @@ def applied(*declarations: Desired) -> VolumeRecord:
     first, *rest = declarations
     (record,) = offline_records(first)
     for declaration in rest:
-        record = with_settings(record, declaration.spec.volumes[0], now=0)
+        record = with_settings(record, declaration.spec.volumes[0])
     return record
 
 
@@ -64,7 +64,7 @@ def test_a_new_key_shows_its_options_and_where_they_come_from() -> None:
 def test_a_forgotten_key_leaves_the_feature_alone_while_a_forgotten_option_is_reset() -> None:
     record = applied(KEY)
     assert changes(record, NONE) == {}
-    after = with_settings(record, NONE.spec.volumes[0], now=0)
+    after = with_settings(record, NONE.spec.volumes[0])
     assert (after.options, after.feature_options) == (record.options, record.feature_options)
     assert changes(applied(RAW), NONE) == {
         "options/features.shard": ("on", None, ""),

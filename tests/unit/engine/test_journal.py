@@ -20,7 +20,7 @@ from reconciler.engine.journal import (
 )
 from reconciler.errors import JournalError, OutcomeUnknown, StalePlan
 from reconciler.model import keys
-from reconciler.model.codec import decode
+from reconciler.model.codec import decode, encode
 from reconciler.model.ids import Address
 from reconciler.plan.document import canonical_text
 from reconciler.plan.step import ReadKey
@@ -200,9 +200,12 @@ def test_a_transaction_is_opened_in_a_phase_of_the_new_lock(
 ) -> None:
     journal = Journal()
     journal.write_head(state, Phase(journal.epoch, direction))
+    journal.head = replace(journal.head, attempts=4)
+    journal.put(HEAD, encode(journal.head))
     epoch = journal.lock("human")
     opened = reopen(journal.store, CLUSTER, journal.head, epoch, undo=undo)
     assert (opened.state, opened.phase) == (after, Phase(epoch, way))
+    assert opened.attempts == 1, "somebody has looked at it: takeovers are counted anew"
     entry = journal.store.read(HEAD)
     assert entry is not None
     assert decode(Head, entry.value) == opened

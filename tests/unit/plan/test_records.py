@@ -41,7 +41,7 @@ def made(
     spec = desired(text).spec
     observed = observed or seen()
     ports = ports_of(spec, configured, observed)
-    return new_volume(spec.volumes[0], configured, peer_records(spec, JOINED), observed, ports, now=7)
+    return new_volume(spec.volumes[0], configured, peer_records(spec, JOINED), observed, ports)
 
 
 def ports(record: VolumeRecord) -> list[int]:
@@ -90,7 +90,7 @@ def test_a_port_declared_for_a_later_brick_is_kept_for_it() -> None:
     late = REP3.replace('"gs1:/b/home/0"', "{peer: gs1, path: /b/home/0, port: 61000}")
     spec = desired(cluster(early, late)).spec
     given = ports_of(spec, EMPTY, seen())
-    records = [new_volume(v, EMPTY, peer_records(spec, JOINED), seen(), given, now=7) for v in spec.volumes]
+    records = [new_volume(v, EMPTY, peer_records(spec, JOINED), seen(), given) for v in spec.volumes]
     assert [ports(r) for r in records] == [[61001, 61000, 61000], [61000, 61001, 61001]]
 
 
@@ -179,7 +179,7 @@ def test_the_filesystem_is_what_is_declared_or_else_what_was_seen() -> None:
 
 def test_a_new_record_holds_what_is_declared_with_its_creation_defaults() -> None:
     record = made(cluster(REP3 + "options: {storage.reserve: 3}\nstate: stopped\n"))
-    assert (record.generation, record.policy_since) == (1, 7)
+    assert (record.generation, record.policy_since) == (1, 0)
     assert record.options == (("storage.reserve", "3"),)
     assert dict(record.pinned)["transport.address-family"] == "inet"
     assert record.state.value == "stopped"
@@ -191,16 +191,16 @@ def _spec(more: str = "") -> VolumeSpec:
 
 def test_settings_are_one_generation_on_and_keep_what_a_brick_is() -> None:
     before = made(cluster(REP3))
-    after = with_settings(before, _spec("options: {storage.reserve: 3}\n"), now=99)
+    after = with_settings(before, _spec("options: {storage.reserve: 3}\n"))
     assert after.generation == before.generation + 1
     assert (after.bricks, after.pinned, after.volume_id) == (before.bricks, before.pinned, before.volume_id)
 
 
 def test_a_policy_is_as_old_as_its_last_change() -> None:
-    before = made(cluster(REP3))
-    assert with_settings(before, _spec(), now=99).policy_since == 7
-    after = with_settings(before, _spec("deletionPolicy: Delete\n"), now=99)
-    assert (after.deletion_policy, after.policy_since) == (DeletionPolicy.DELETE, 99)
+    before = replace(made(cluster(REP3)), policy_since=7)
+    assert with_settings(before, _spec()).policy_since == 7
+    after = with_settings(before, _spec("deletionPolicy: Delete\n"))
+    assert (after.deletion_policy, after.policy_since) == (DeletionPolicy.DELETE, 0), "the commit notes it"
 
 
 def test_only_peers_that_joined_have_a_record() -> None:

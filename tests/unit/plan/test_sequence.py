@@ -8,17 +8,14 @@ from collections import Counter
 
 import pytest
 
-from reconciler.desired.load import load
 from reconciler.model.configured import PeerRecord, VolumeRecord
 from reconciler.model.ids import PeerName
-from reconciler.model.observed import ObservedCluster, ObservedNode, PathProbe
 from reconciler.model.volume import VolumeState
-from reconciler.plan.planner import Given, Stamp, make_plan
+from reconciler.plan.planner import Stamp, make_plan
 from reconciler.plan.sequence import Work, sequence
 from reconciler.plan.step import Step
-from reconciler.shipped import shipped_features
-from tests.plan_world import World, node_id
-from tests.volume_samples import NODES, SLOTS, volume
+from tests.big_plan import big
+from tests.volume_samples import NODES, volume
 
 PEERS = {
     PeerName(f"gs{i}"): PeerRecord(
@@ -164,35 +161,9 @@ def test_what_a_node_does_is_addressed_to_its_node_and_what_the_store_does_to_no
 
 # ---------------------------------------------------------------- size
 
-VOLUMES, NODES_OF_BIG = 60, 30
-
-
-def big() -> Given:
-    """Return sixty new replica 3 volumes on thirty new nodes."""
-    text = "apiVersion: gluster-state.io/v1\nkind: Cluster\nmetadata: {name: prod}\nspec:\n  peers:\n"
-    peers = [PeerName(f"gs{n:02}") for n in range(NODES_OF_BIG)]
-    text += "".join(f"    - {{name: {p}, address: 10.0.0.{n + 1}}}\n" for n, p in enumerate(peers))
-    text += "  volumes:\n"
-    for v in range(VOLUMES):
-        bricks = ", ".join(f'"{peers[(v + b) % NODES_OF_BIG]}:/bricks/v{v:02}/{b}"' for b in range(3))
-        text += f"    - {{name: v{v:02}, type: replicate, replica: 3, bricks: [{bricks}]}}\n"
-    desired = load([("c.yaml", text.encode())], shipped_features())
-    nodes = {}
-    for peer in peers:
-        paths = [b.path for v in desired.spec.volumes for b in v.bricks if b.peer == peer]
-        probes = {p: PathProbe(peer=peer, path=p, mount="/bricks", fs_type="xfs") for p in paths}
-        nodes[peer] = ObservedNode(node_id=node_id(peer), peer=peer, live=True, answered=True, probes=probes)
-    return Given(
-        desired=desired,
-        configured=World([]).configured,
-        observed=ObservedCluster(revision=1, observed_at=1, nodes=nodes),
-        joined={peer: node_id(peer) for peer in peers},
-        slots=SLOTS,
-    )
-
 
 def test_the_needs_of_a_big_plan_grow_with_its_steps_and_it_is_made_at_once() -> None:
-    given = big()
+    given = big(60, 30)
     began = time.process_time()
     plan = make_plan(given, Stamp(plan_id="p-1", now=1, tool_version="0"))
     seconds = time.process_time() - began
@@ -203,7 +174,7 @@ def test_the_needs_of_a_big_plan_grow_with_its_steps_and_it_is_made_at_once() ->
 
 
 def test_the_needs_of_a_big_deletion_and_of_a_big_change_stay_small_too() -> None:
-    records = tuple(volume(f"v{i}", 2) for i in range(VOLUMES))
+    records = tuple(volume(f"v{i}", 2) for i in range(60))
     new_peers = tuple(PEERS.values())
     for work in (
         Work(new_peers=new_peers, changed_settings=True, deleted=records),
