@@ -124,6 +124,8 @@ class _Host:
 
 def _check_tls_files(endpoint: EtcdEndpoint) -> None:
     """Refuse files that gRPC would only complain about on stderr. Raises OSError, EnvironmentProblem."""
+    for path in filter(None, (endpoint.ca, endpoint.cert, endpoint.key)):
+        path.read_bytes()  # its error names the file; that of the ssl module does not
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     shown = endpoint.ca
     try:

@@ -254,7 +254,7 @@ class ClusterSession:
                 outcome=Outcome.HANDED_OVER,
                 txn=txn,
                 exit_code=7,
-                message="The lock was lost; another process brings the transaction to its end.",
+                message=f"The lock was lost; {self._others(txn)}",
                 decisions=(show,),
                 seconds=seconds,
             )
@@ -287,6 +287,13 @@ class ClusterSession:
             decisions=() if code == 5 else ways,
             seconds=seconds,
         )
+
+    def _others(self, txn: TxnId) -> str:
+        """Say what became of a transaction that is not ours any more."""
+        head = next((h for h in heads(self._list(), self._cluster) if h.txn == txn), None)
+        if head is None or head.state.active:
+            return "another process brings the transaction to its end."
+        return f"another process has brought the transaction to its end: {head.state.value}."
 
     def _remaining(self, plan: Plan) -> tuple[str, ...]:
         """Observe again until everything the plan worked on is as it should be, or time is up."""

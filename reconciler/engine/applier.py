@@ -140,10 +140,8 @@ class Applier:
         head = self._mirror.head(self._txn)
         if head is None:
             raise JournalError(f"transaction {self._txn} has no head")
-        if not head.state.active:  # whoever brought it there, and whatever became of our lock since
-            with suppress(JournalError):
-                return [*self._news(self._state(head)), *self._end(head)]
-            return self._end(head)
+        if not head.state.active:
+            return self._over(head)
         if self._mirror.epoch() != self._epoch:
             return self._end(None)
         if head.phase.epoch != self._epoch:
@@ -153,10 +151,18 @@ class Applier:
         except JournalError as exc:  # a record that cannot be is never guessed at
             return self._write_head(replace(head, state=HeadState.STUCK, reason=exc.message))
 
+    def _over(self, head: Head) -> list[Effect]:
+        if head.phase.epoch != self._epoch:
+            return self._end(None)  # somebody else has brought it there: our lock was lost
+        with suppress(JournalError):
+            return [*self._news(self._state(head)), *self._end(head)]
+        return self._end(head)
+
     def _at_rest(self) -> Head | None:
-        """Return the head if nobody has to go on with the transaction, else None."""
+        """Return the head if we have brought the transaction to an end, else None."""
         head = self._mirror.head(self._txn)
-        return head if head and not head.state.active else None
+        ours = head is not None and head.phase.epoch == self._epoch
+        return head if head and ours and not head.state.active else None
 
     def _go_on(self, state: TxnState) -> list[Effect]:
         effects = self._news(state)

@@ -152,7 +152,15 @@ def test_two_plans_of_the_same_input_differ_in_times_and_ids_alone(it: Lab) -> N
         it.declaration.write_text(json.dumps(written))
     assert '"brick.start"' in first
     assert second == first
-    assert third == first
+    assert _anywhere(third) == _anywhere(first), "only where things are declared has changed"
+
+
+def _anywhere(plan: str) -> list[object]:
+    """Return a plan without the places in files."""
+    found = json.loads(plan)
+    for change in found["changes"]:
+        change.pop("range", None)
+    return [found]
 
 
 def planned(it: Lab) -> str:
