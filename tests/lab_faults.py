@@ -8,8 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,31 +20,10 @@ from reconciler.lab.record import load
 from reconciler.model import keys
 from reconciler.model.ids import ClusterId
 from tests.disks import tree
-from tests.labs import Lab, lab
+from tests.labs import Lab, eventually
 
 Volume = dict[str, Any]
 _IDENTITY = ".glusterfs/gluster-state.json"
-
-
-def eventually(check: Callable[[], object], what: str, seconds: float = 30) -> None:
-    """Wait until `check` gives something true; fail, naming `what`, when time is up."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.2)
-
-
-@contextlib.contextmanager
-def joined_lab(nodes: int = 3) -> Iterator[Lab]:
-    """Yield a lab whose agents have joined; a failing test shows the ends of the logs."""
-    with lab(nodes=nodes) as it:
-        try:
-            declare(it)
-            eventually(lambda: plan(it)[0] == 0, "all agents have joined")
-            yield it
-        except BaseException as exc:
-            exc.add_note(control.log_ends(it.root, 12))
-            raise
 
 
 # ---------------------------------------------------------------- declaring

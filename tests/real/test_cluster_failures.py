@@ -22,8 +22,6 @@ from tests.lab_faults import (
     assert_nothing_unknown,
     command,
     declare,
-    eventually,
-    joined_lab,
     node,
     plan,
     status_of,
@@ -31,14 +29,14 @@ from tests.lab_faults import (
     volume,
     world,
 )
-from tests.labs import Lab
+from tests.labs import Lab, cluster, eventually
 
 pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
 def it() -> Iterator[Lab]:
-    with joined_lab() as made:
+    with cluster() as made:
         declare(made, volume(made, "base"))
         code, text = apply(made)
         assert code == 0, text

@@ -14,23 +14,21 @@ from tests.lab_faults import (
     apply,
     command,
     declare,
-    eventually,
     gone,
-    joined_lab,
     node,
     plan,
     status_of,
     volume,
     world,
 )
-from tests.labs import Lab
+from tests.labs import Lab, cluster, eventually
 
 pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
 def it() -> Iterator[Lab]:
-    with joined_lab() as made:
+    with cluster() as made:
         say(made, volume(made, "stays"))
         code, text = apply(made)
         assert code == 0, text

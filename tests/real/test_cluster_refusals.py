@@ -23,8 +23,6 @@ from tests.lab_faults import (
     apply,
     command,
     declare,
-    eventually,
-    joined_lab,
     node,
     plan,
     single,
@@ -32,14 +30,14 @@ from tests.lab_faults import (
     volume,
     world,
 )
-from tests.labs import Lab
+from tests.labs import Lab, cluster, eventually
 
 pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
 def it() -> Iterator[Lab]:
-    with joined_lab() as made:
+    with cluster() as made:
         declare(made, *standing(made))
         code, text = apply(made)
         assert code == 0, text

@@ -23,9 +23,7 @@ from tests.lab_faults import (
     assert_nothing_unknown,
     command,
     declare,
-    eventually,
     gone,
-    joined_lab,
     node,
     plan,
     settled,
@@ -34,7 +32,7 @@ from tests.lab_faults import (
     volume,
     world,
 )
-from tests.labs import Lab
+from tests.labs import Lab, cluster, eventually
 
 pytestmark = pytest.mark.real
 _TERMINAL_S = 45  #: a dead holder's lock is free after 10 s, a steward looks every 2 s; the rest is load
@@ -42,7 +40,7 @@ _TERMINAL_S = 45  #: a dead holder's lock is free after 10 s, a steward looks ev
 
 @pytest.fixture(scope="module")
 def it() -> Iterator[Lab]:
-    with joined_lab() as made:
+    with cluster() as made:
         yield made
 
 

@@ -19,8 +19,8 @@ from reconciler.lab import control, disks, faults, processes
 from reconciler.lab.layout import LabLayout
 from reconciler.lab.leftovers import traces
 from reconciler.lab.record import children, load
-from tests.lab_faults import all_up, apply, command, declare, eventually, joined_lab, node, status_of, volume
-from tests.labs import Lab, lab
+from tests.lab_faults import all_up, apply, command, declare, node, status_of, volume
+from tests.labs import Lab, cluster, eventually, lab
 from tests.namespaces import in_own_namespaces
 
 pytestmark = pytest.mark.real
@@ -124,7 +124,7 @@ def test_an_interrupted_demo_leaves_nothing(lines: int) -> None:
 
 
 def test_a_taken_port_is_named_and_given_back() -> None:
-    with joined_lab() as it:
+    with cluster() as it:
         declare(it, volume(it, "v", restart={"policy": "onCrash", "delay": "1s"}))
         code, text = apply(it)
         assert code == 0, text
