@@ -39,7 +39,7 @@ fix: venv ## format, and repair what the linter can
 	.venv/bin/ruff format reconciler native scripts tests
 
 real: setup ## the tests on real etcd, glusterfsd and mounts (root)
-	.venv/bin/pytest -m real
+	.venv/bin/pytest -m real -n 2 --dist loadfile
 
 golden: venv ## compare volfiles with the stored ones
 	.venv/bin/pytest tests/golden
