@@ -119,8 +119,10 @@ class Engine:
         """Take the lock and make the engine, as apply, settle and the steward do."""
         client = self._client = self._client or self.sim.client(self.name)
         who = Steward(client, CLUSTER, _SimClock(self.sim), threading.Event())
-        if self.job is Job.STEWARD and who.orphan() is None:
-            return
+        if self.job is Job.STEWARD:
+            who.look()
+            if who.orphan() is None:
+                return
         record = LockRecord(holder=self.name, op_id=f"{self.name}-{self.sim.steps}", since=self.sim.wall())
         try:
             lock = acquire(client, CLUSTER, record, timeout_s=0, on_lost=self._lost)

@@ -35,7 +35,7 @@ from tests.lab_faults import (
 from tests.labs import Lab, cluster, eventually
 
 pytestmark = pytest.mark.real
-_TERMINAL_S = 45  #: a dead holder's lock is free after 10 s, a steward looks every 2 s; the rest is load
+_TERMINAL_S = 45  #: a dead holder's lock is free after 10 s, and a steward hears of it; the rest is load
 
 
 @pytest.fixture(scope="module")
