@@ -89,6 +89,8 @@ class Executor:
     _acknowledging: Barrier | None = None
     _waiting: bool = False
     _dropped: dict[str, int] = field(default_factory=dict)  #: commands set aside, by key: their revision
+    _listing: bool = False  #: a listing is on its way
+    _gone: dict[str, int] = field(default_factory=dict)  #: keys removed meanwhile, and when
 
     def handle(self, event: Event) -> list[Effect]:
         """Take one event and return what to do about it."""
@@ -96,7 +98,10 @@ class Executor:
             case Listed(snapshot=snapshot):
                 # A change may have been heard while the listing was on its way: it is newer and stays.
                 newer = {k: e for k, e in self._entries.items() if e.mod_revision > snapshot.revision}
-                self._entries = {**{e.key: e for e in snapshot.entries}, **newer}
+                gone = {k for k, revision in self._gone.items() if revision > snapshot.revision}
+                self._entries = {**{e.key: e for e in snapshot.entries if e.key not in gone}, **newer}
+                self._dropped = {k: r for k, r in self._dropped.items() if k in self._entries}
+                self._listing, self._gone = False, {}
             case Heard(changes=changes):
                 self._take(changes)
             case Again():
@@ -128,6 +133,9 @@ class Executor:
                 continue
             if change.value is None:
                 self._entries.pop(change.key, None)
+                self._dropped.pop(change.key, None)
+                if self._listing:
+                    self._gone[change.key] = change.mod_revision
             else:
                 self._entries[change.key] = change.as_entry()
 
@@ -186,7 +194,7 @@ class Executor:
 
     def _again(self) -> list[Effect]:
         """Start the present command over after a pause, from a fresh listing."""
-        self._job, self._waiting = None, True
+        self._job, self._waiting, self._listing = None, True, True
         return [Relist(), Wait(RETRY_S)]
 
     # ------------------------------------------------------------ one command
@@ -317,7 +325,7 @@ class Executor:
         if self._acknowledging:
             done, self._acknowledging = self._acknowledging, None
             if committed is None or not committed.succeeded:
-                self._waiting = True
+                self._waiting = self._listing = True
                 return [Relist(), Wait(RETRY_S)]
             self._note(keys.barrier(self.cluster, self.node), encode(done), committed.revision)
             return self._next()

@@ -237,14 +237,15 @@ class Link:
     def _settle_staged(self) -> None:
         """Forget what a transaction staged here and nobody undid, once it has been rolled back.
 
-        What a committed one staged goes when its configuration arrives.
+        What a committed one staged goes when its configuration arrives. One without a head ended so long
+        ago that it was removed; had it been committed, its configuration would be here.
         """
         table = self._node.parts.table
         for volume_id, held in table.volumes().items():
             if held.staged is None or self._executor.busy:
                 continue
             entry = self._store.read(keys.head(self._cluster, held.staged.txn))
-            if entry and decode(Head, entry.value).state is HeadState.ROLLED_BACK:
+            if entry is None or decode(Head, entry.value).state is HeadState.ROLLED_BACK:
                 table.unstage(volume_id)
 
     def _report(self, now: float) -> None:

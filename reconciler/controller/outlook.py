@@ -74,6 +74,15 @@ class Outlook:
         """Return the transaction that has to go on and that nobody drives, or None."""
         return None if self.locked else self.active()
 
+    def ended(self) -> tuple[tuple[int, TxnId], ...]:
+        """Return the transactions that are over, each with the create-revision of its head."""
+        return tuple((k.created, txn) for txn, k in self.known.items() if k.head.state.terminal)
+
+    @property
+    def idle(self) -> bool:
+        """Return true while nobody holds the lock and no transaction has to go on."""
+        return not self.locked and self.active() is None
+
     def _take_lock(self, held: bool, revision: int) -> None:
         if revision > self._lock_revision:
             self.locked, self._lock_revision = held, revision

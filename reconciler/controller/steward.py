@@ -1,5 +1,7 @@
 """The steward: brings transactions to their end whose applying process has gone (design 3.5).
 
+Between them it removes the oldest of those that have ended, so that the journal does not grow for ever.
+
 It acts on state: an active head and no lock. That state is listed once and then held by two watches, so a
 steward that has nothing to do asks the store nothing. The lock it takes gives it a new epoch, which fences
 off whatever is left of the former holder; the rest is the same engine that an apply runs.
@@ -14,13 +16,15 @@ import threading
 from typing import TYPE_CHECKING
 
 from reconciler.controller.outlook import Outlook
+from reconciler.controller.removal import remove_ended
 from reconciler.controller.session import new_secret, who
 from reconciler.engine.applier import Applier
 from reconciler.engine.driver import Driver
 from reconciler.engine.journal import frozen_plan, stop_for_good
 from reconciler.engine.lock import acquire
 from reconciler.engine.messages import LockGone
-from reconciler.errors import JournalError, LockHeld, ReconcilerError, StoreError
+from reconciler.engine.retention import node_keys, superfluous
+from reconciler.errors import JournalError, LockHeld, ReconcilerError, StoreError, StoreUnavailable
 from reconciler.model import keys
 from reconciler.model.report import ProgressEvent
 from reconciler.ports.store import Changes, Watch, WatchEnded
@@ -50,7 +54,7 @@ class Steward:
             try:
                 self._follow()
             except StoreError as exc:
-                LOG.warning("the store does not answer: %s", exc.message)
+                LOG.warning("listing again: %s", exc.message)
             except ReconcilerError as exc:
                 LOG.error("%s", exc.message)  # noqa: TRY400  expected, told without a traceback
             self._stop.wait(AGAIN_S)
@@ -93,7 +97,7 @@ class Steward:
     # ------------------------------------------------------------ following
 
     def _follow(self) -> None:
-        """List, then act on what the watches tell, until told to stop or a watch ends."""
+        """List, then act on what the watches tell, until told to stop."""
         self._events = queue.SimpleQueue()  # what a former watch has said is in the listing
         watches: list[Watch] = []
         try:
@@ -101,24 +105,25 @@ class Steward:
                 watches.append(self._store.watch(prefix, after, self._events.put))
             while not self._stop.is_set():
                 self._act()
-                if (ended := self._hear()) is not None:
-                    LOG.info("listing again: %s", ended.reason)
-                    return
+                self._hear(TICK_S)
         finally:
             for watch in watches:
                 watch.close()
 
-    def _hear(self) -> WatchEnded | None:
-        """Take what the watches have told, waiting a tick for the first; return how one ended, if it did."""
+    def _hear(self, wait_s: float) -> None:
+        """Take what the watches have told, waiting for the first of it.
+
+        Raises StoreUnavailable if a watch has ended: everything has to be listed again.
+        """
         try:
-            event = self._events.get(timeout=TICK_S)
+            event = self._events.get(timeout=wait_s) if wait_s else self._events.get_nowait()
             while True:
                 if isinstance(event, WatchEnded):
-                    return event
+                    raise StoreUnavailable(f"a watch ended: {event.reason}")
                 self._outlook.take(event.changes)
                 event = self._events.get_nowait()
         except queue.Empty:
-            return None
+            return
 
     def _read_again(self, txn: TxnId) -> Head | None:
         """Read a head instead of waiting for the watch; return it, or None if it is gone or unreadable."""
@@ -137,12 +142,27 @@ class Steward:
         """
         seeming = self.orphan()
         if seeming is None:
+            self._remove_old()
             return None
         lock = keys.lock(self._cluster)
         self._outlook.take_read(lock, self._store.read(lock))
         self._read_again(seeming.txn)
         orphan = self.orphan()
         return self._drive(orphan) if orphan else None
+
+    def _remove_old(self) -> None:
+        """Remove the oldest ended transactions if there are too many and nothing else is to be done."""
+        old = superfluous(self._outlook.ended()) if self._outlook.idle else ()
+        if not old:
+            return
+        at_nodes = node_keys(self._cluster, self._store.read_prefix(keys.nodes_prefix(self._cluster)).entries)
+        for txn in old:
+            if self._stop.is_set() or not self._outlook.idle:
+                return
+            if remove_ended(self._store, self._cluster, txn, at_nodes.get(txn, ())):
+                LOG.info("removed transaction %s, which ended long ago", txn)
+            self._read_again(txn)
+            self._hear(0)
 
     def _drive(self, orphan: Head) -> Head | None:
         driver = Driver(

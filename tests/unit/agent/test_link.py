@@ -19,6 +19,7 @@ from reconciler.model import keys
 from reconciler.model.ids import ClusterId, PeerName, TxnId
 from reconciler.ports.node import Call, Checked, Effect
 from reconciler.ports.store import Entry
+from reconciler.txn.record import HeadState
 from tests.plan_samples import CREATE, node
 from tests.txn_samples import CLUSTER, PLAN, TXN, Journal
 from tests.volume_samples import MemoryFiles
@@ -151,3 +152,25 @@ def test_only_a_node_that_belongs_to_no_cluster_creates_one() -> None:
     with pytest.raises(PlanError, match="there is no cluster 'prod' in this etcd"):
         bound(memory, emptied)._find_cluster()
     assert emptied.read_prefix("/").entries == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "forgotten"),
+    [(HeadState.RUNNING, False), (HeadState.COMMITTED, False), (HeadState.ROLLED_BACK, True), (None, True)],
+)
+def test_what_is_staged_goes_with_a_transaction_that_was_rolled_back_or_removed(
+    state: HeadState | None, forgotten: bool
+) -> None:
+    journal = Journal()
+    if state is None:
+        journal.delete(keys.head(CLUSTER, TXN))
+    else:
+        journal.write_head(state, journal.phase)
+    made = link(None, journal.store)
+    unstaged: list[str] = []
+    held = types.SimpleNamespace(staged=types.SimpleNamespace(txn=TXN))
+    table = types.SimpleNamespace(volumes=lambda: {"v": held}, unstage=unstaged.append)
+    made._node.parts.table = table  # type: ignore[misc]
+    made._executor = types.SimpleNamespace(busy=False)  # type: ignore[assignment]
+    made._settle_staged()
+    assert bool(unstaged) is forgotten
