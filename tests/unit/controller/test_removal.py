@@ -19,7 +19,7 @@ from reconciler.errors import OutcomeUnknown, StalePlan
 from reconciler.model import keys
 from reconciler.model.codec import encode
 from reconciler.model.ids import StepId, TxnId
-from reconciler.ports.store import MAX_OPS, Commit, Committed, Put
+from reconciler.ports.store import MAX_OPS, Commit, Committed, Put, Snapshot
 from reconciler.txn.record import HeadState, Mark
 from tests.txn_samples import CLUSTER, PLAN, TXN, A, B, Journal, head
 
@@ -212,7 +212,15 @@ def test_it_leaves_them_while_somebody_holds_the_lock_or_it_is_to_stop() -> None
     steward(store, stop).look_once()
     assert kept(store) == KEEP + SLACK + 1
     store.commit(Commit(when=(), then=(Put(keys.lock(CLUSTER), "held"),)))
-    steward(store).look_once()
+    listed: list[str] = []
+
+    class Noting(MemoryStore):
+        def read_prefix(self, prefix: str) -> Snapshot:
+            listed.append(prefix)
+            return super().read_prefix(prefix)
+
+    steward(Noting(shared=store._data)).look_once()
+    assert keys.nodes_prefix(CLUSTER) not in listed, "it would be listed at every tick of an apply"
     assert kept(store) == KEEP + SLACK + 1
 
 
