@@ -6,9 +6,13 @@ A function whose name ends in ``_prefix`` returns a prefix that ends with a slas
 is given. All others return a whole key. A part that could leave its place in a key (empty, with a slash, a
 blank or a control character, or longer than MAX_PART) is a ValueError: names are checked where they enter
 the program, so one that comes this far is a bug.
+
+Checked parts are remembered: an engine asks for the keys of every step of its plan at each decision.
 """
 
 from __future__ import annotations
+
+import functools
 
 from reconciler.model.ids import BrickUuid, ClusterId, NodeId, PeerName, StepId, TxnId, VolumeId, VolumeName
 
@@ -274,6 +278,7 @@ def parts_below(prefix: str, key: str) -> tuple[str, ...]:
     return tuple(below.split("/")) if key != below and below else ()
 
 
+@functools.lru_cache(4096)
 def _part(text: str) -> str:
     """Return `text` if it is safe as one part of a key."""
     if not 0 < len(text) <= MAX_PART or "/" in text or " " in text or not text.isprintable():

@@ -64,6 +64,12 @@ def rows() -> tuple[OptionRow, ...]:
 
 
 @cache
+def rows_by_rule() -> dict[Rule, tuple[OptionRow, ...]]:
+    """Return the rows of each rule, in order. Callers do not change the mapping."""
+    return {rule: tuple(row for row in rows() if row.rule is rule) for rule in Rule}
+
+
+@cache
 def rows_by_name() -> dict[str, tuple[OptionRow, ...]]:
     """Return the rows of each option name. Callers do not change the mapping."""
     found: dict[str, tuple[OptionRow, ...]] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import VolfileError
 from reconciler.volgen.native_names import canonical, means, split
-from reconciler.volgen.option_table import OptionRow, Rule, rows, rows_by_name
+from reconciler.volgen.option_table import OptionRow, Rule, rows_by_name, rows_by_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,11 +78,10 @@ class VolumeSettings:
 
     def rows(self, rule: Rule) -> Iterator[tuple[OptionRow, str]]:
         """Yield the rows of a rule that have a value, with it, in table order."""
-        for row in rows():
-            if row.rule is rule:
-                value = self._declared.get(row.name, row.default)
-                if value is not None:
-                    yield row, value
+        for row in rows_by_rule()[rule]:
+            value = self._declared.get(row.name, row.default)
+            if value is not None:
+                yield row, value
 
     def apply(self, draft: Draft) -> None:
         """Set every plain option on the xlators that know it."""

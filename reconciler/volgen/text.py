@@ -11,7 +11,6 @@ preprocess: backquotes), graph-print.c (layout).
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
 
 from reconciler.errors import VolfileError
@@ -22,6 +21,8 @@ MAX_XLATORS = 20_000  #: far above the largest volume
 MAX_WORD = 64 * 1024  #: characters in one name, key or value
 
 _KEYWORDS = frozenset({"volume", "type", "option", "subvolume", "subvolumes", "end-volume"})
+#: Unicode's categories Cc (control), Cs (lone surrogates), Zl and Zp (line and paragraph separators)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PLAIN = re.compile(r'[^\s"\\#][^\s"\\]*')
 _TOKEN = re.compile(
     r"""(?P<skip>[ \t\r]+|\#[^\n]*)|(?P<line>\n)|"(?P<string>(?:[^\n"\\]|\\[^\n])*)"|(?P<word>[^ \t\r\n"]+)"""
@@ -93,7 +94,7 @@ def unwritable(text: str) -> str:
         return f"is longer than {MAX_WORD} characters"
     if "`" in text:
         return "contains a backquote, which GlusterFS would run as a shell command"
-    if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in text):
+    if _CONTROL.search(text):
         return "contains a line break or another control character"
     return ""
 
