@@ -32,7 +32,7 @@ check: venv ## lint, types, floors, and the tests that need no root (about a min
 	.venv/bin/ruff format --check reconciler native scripts tests
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
-	.venv/bin/pytest -m "not real" -n 2
+	.venv/bin/pytest -m "not real" -n 2 --dist worksteal
 
 fix: venv ## format, and repair what the linter can
 	.venv/bin/ruff check --fix reconciler native scripts tests

@@ -22,7 +22,6 @@ from reconciler.engine.journal import begin, frozen_plan, txn_of
 from reconciler.engine.lock import acquire
 from reconciler.errors import JournalError, LockHeld, OutcomeUnknown, PlanError, StalePlan, StepError
 from reconciler.model import keys
-from reconciler.model.codec import decode
 from reconciler.model.configured import Secret
 from reconciler.model.ids import NodeId
 from reconciler.plan.step import Plan
@@ -30,6 +29,7 @@ from reconciler.ports.store import Changes, Commit, Committed, Put, Snapshot, Wa
 from reconciler.txn.record import Barrier, Command, Head, HeadState, LockRecord, Phase
 from tests.crash.scenarios import CLUSTER, SECRET
 from tests.crash.simulation import Client, Simulation
+from tests.crash.world import decoded
 
 TICK_S = 1.0
 LOOK_EVERY_S = 2.0
@@ -369,7 +369,7 @@ class Agent:
         assert self._client is not None
         entry = self._client.read(keys.head(CLUSTER, command.txn))
         lock = self._client.read(keys.lock(CLUSTER))
-        head = decode(Head, entry.value) if entry else None
+        head = decoded(Head, entry.value) if entry else None
         plan, problem = None, ""
         if head is not None and head.plan_digest == command.plan_digest:
             plan = self._plans.get(head.plan_digest)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.model import keys
-from reconciler.model.codec import decode
 from reconciler.model.keys import parts_below
 from reconciler.observe import configured_in
 from reconciler.plan.step import Plan
@@ -17,7 +16,7 @@ from reconciler.txn.record import Barrier, Command, Head, HeadState, Mark, Phase
 from tests.crash.processes import Agent, Engine, Job
 from tests.crash.scenarios import CLUSTER, NAME, NODES, NOW, scenario
 from tests.crash.simulation import AtRandom, InTurn, Point, Schedule, Simulation
-from tests.crash.world import Trouble
+from tests.crash.world import Trouble, decoded
 
 ENDED = (HeadState.COMMITTED, HeadState.ROLLED_BACK)
 AGENTS = ("agent1", "agent2", "agent3")
@@ -181,21 +180,21 @@ class _Reader:
             return
         match _kind(change.key):
             case "head":
-                head = decode(Head, change.value)
+                head = decoded(Head, change.value)
                 assert head.phase.epoch == self.lock, f"a head of {head.phase} under lock {self.lock}"
                 assert self.head is None or self.head.state not in ENDED, "the head changed after the end"
                 assert self.head is None or head.phase >= self.head.phase
             case "cmd":
-                command = decode(Command, change.value)
+                command = decoded(Command, change.value)
                 self._current(command.phase, "a command")
                 self._behind_barrier(change.key, command.phase)
             case "barrier-request":
-                self._current(decode(Barrier, change.value).phase, "a request")
+                self._current(decoded(Barrier, change.value).phase, "a request")
             case "barrier":
-                phase = decode(Barrier, change.value).phase
+                phase = decoded(Barrier, change.value).phase
                 assert phase > self.barriers.get(change.key, Phase(0, 0)), "a barrier went back"
             case "step":
-                self._check_record(change.key, decode(StepRecord, change.value))
+                self._check_record(change.key, decoded(StepRecord, change.value))
 
     def take(self, change: Change) -> None:
         """Let a write count."""
@@ -204,15 +203,15 @@ class _Reader:
                 self.lock = change.create_revision
             case "head":
                 assert change.value is not None
-                self.head = decode(Head, change.value)
+                self.head = decoded(Head, change.value)
             case "cmd":
                 self.commanded.add(_node(change.key))
             case "barrier":
                 assert change.value is not None
-                self.barriers[change.key] = decode(Barrier, change.value).phase
+                self.barriers[change.key] = decoded(Barrier, change.value).phase
             case "step":
                 assert change.value is not None
-                self.records[change.key] = decode(StepRecord, change.value)
+                self.records[change.key] = decoded(StepRecord, change.value)
 
     def _check_record(self, key: str, record: StepRecord) -> None:
         before = self.records.get(key)

@@ -204,7 +204,7 @@ class World:
     def head(self) -> Head | None:
         """Return the head as it is in the store."""
         entry = self.entries().get(keys.head(self.cluster, self.txn))
-        return _decoded(Head, entry.value) if entry else None
+        return decoded(Head, entry.value) if entry else None
 
     def record(self, step: Step) -> StepRecord | None:
         """Return a step's record as it is in the store."""
@@ -213,7 +213,7 @@ class World:
         else:
             key = keys.node_step(self.cluster, step.node, self.txn, step.step_id)
         entry = self.entries().get(key)
-        return _decoded(StepRecord, entry.value) if entry else None
+        return decoded(StepRecord, entry.value) if entry else None
 
     def _undo_commands(self) -> list[tuple[NodeId, Command]]:
         found = []
@@ -221,11 +221,12 @@ class World:
             if step.node is None:
                 continue
             entry = self.entries().get(keys.command(self.cluster, step.node, self.txn, step.step_id))
-            if entry and (command := _decoded(Command, entry.value)).phase.undoing:
+            if entry and (command := decoded(Command, entry.value)).phase.undoing:
                 found.append((step.node, command))
         return found
 
 
-@lru_cache(maxsize=4096)
-def _decoded(cls: type[T], text: str) -> T:
+@lru_cache(maxsize=16384)
+def decoded(cls: type[T], text: str) -> T:
+    """Return the record stored as `text`: `decode`, once for each text."""
     return decode(cls, text)

@@ -255,8 +255,9 @@ def test_every_dependency_has_its_reason_and_its_home() -> None:
     rows = _rows("docs/decisions/0011-libraries.md", "library", "home")
     homes = {row[0]: row[1].strip("`") for row in rows}
     assert set(re.findall(r'"([a-z0-9]+)[><=]', declared[1])) == homes.keys()
+    imported = _importers()
     for library, home in homes.items():
-        importers = _importers(_IMPORTED_AS.get(library, library))
+        importers = imported.get(_IMPORTED_AS.get(library, library), set())
         if home == "none yet":
             assert importers == set(), library
         else:
@@ -264,14 +265,15 @@ def test_every_dependency_has_its_reason_and_its_home() -> None:
             assert all(path == home or path.startswith(f"{home.rstrip('/')}/") for path in importers), library
 
 
-def _importers(package: str) -> set[str]:
-    found = set()
+def _importers() -> dict[str, set[str]]:
+    """Return the modules that import each package, by its name."""
+    found: dict[str, set[str]] = {}
     for module in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text("utf-8"))):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if any(name.split(".")[0] == package for name in names):
-                found.add(str(module.relative_to(ROOT)))
+            for name in names:
+                found.setdefault(name.split(".")[0], set()).add(str(module.relative_to(ROOT)))
     return found
 
 

@@ -104,17 +104,17 @@ def test_what_always_moves_is_written_together_and_now_and_then() -> None:
     assert write(book, again, 2 * REFRESH_S) == {"node", f"brick/{BRICK_FACT.uuid}"}
 
 
-def test_an_idle_hour_costs_a_write_a_minute_however_many_bricks_there_are() -> None:
+def test_ten_idle_minutes_cost_ten_writes_however_many_bricks_there_are() -> None:
     bricks = tuple(replace(BRICK_FACT, uuid=BrickUuid(f"b{n}"), free_bytes=n) for n in range(90))
     book = settled(replace(REPORT, bricks=bricks))
     commits = 0
-    for second in range(1, 3601):
+    for second in range(1, 601):
         moving = tuple(replace(brick, free_bytes=second + n) for n, brick in enumerate(bricks))
         due = book.writes(replace(REPORT, bricks=moving), LIVE, float(second))
         commits += len(due)
         for commit in due:
             book.note_written(commit)
-    assert commits == 3600 // REFRESH_S
+    assert commits == 600 // REFRESH_S == 10
 
 
 def test_what_is_not_reported_any_more_is_withdrawn() -> None:
