@@ -23,12 +23,7 @@ from tests.disks import tree, unmount
 from tests.namespaces import in_own_namespaces
 from tests.volume_samples import volume_id
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not shutil.which("glusterfsd"), reason="needs root and glusterfsd"
-    ),
-]
+pytestmark = pytest.mark.real
 
 FOREIGN = volume_id("another")
 

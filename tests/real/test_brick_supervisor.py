@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -31,12 +30,7 @@ from tests.disks import unmount
 from tests.namespaces import in_own_namespaces
 from tests.volume_samples import NODE
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not shutil.which("glusterfsd"), reason="needs root and glusterfsd"
-    ),
-]
+pytestmark = pytest.mark.real
 
 QUICK = Restart(delay_s=0.1)
 NEVER = Restart(policy=RestartPolicy.NEVER, delay_s=0.1)

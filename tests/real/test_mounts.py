@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +12,7 @@ from reconciler.adapters import mounts as module
 from reconciler.adapters.mounts import Mounts
 from tests.disks import Disk, disks, unmount
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mkfs.xfs"), reason="needs root and mkfs.xfs"),
-]
+pytestmark = pytest.mark.real
 
 
 @pytest.fixture

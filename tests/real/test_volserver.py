@@ -25,12 +25,7 @@ from reconciler.volserver.server import VolfileServer
 from reconciler.wire import programs, rpc
 from tests.volfile_sources import RecordedSource
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not shutil.which("glusterfsd"), reason="needs root and glusterfsd"
-    ),
-]
+pytestmark = pytest.mark.real
 
 HOST = "127.0.0.1"
 QUICK = Limits(first_record_s=0.6, idle_s=1.0, stalled_write_s=0.6, connections_per_address=40)

@@ -25,12 +25,7 @@ from reconciler.wire import rpc
 from tests.namespaces import in_own_namespaces
 from tests.volfile_sources import RecordedSource
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not shutil.which("glusterfsd"), reason="needs root and glusterfsd"
-    ),
-]
+pytestmark = pytest.mark.real
 
 HOST = "127.0.0.1"
 VOLUME_ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, "volserver.test"))

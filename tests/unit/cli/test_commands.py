@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import pytest
 
-from reconciler import errors
+from reconciler import errors, wiring
 from reconciler.cli import session as protocols
 from reconciler.cli.root import run
 from reconciler.cli.session import StopRequest
@@ -490,7 +490,6 @@ def test_display_flags_work_on_either_side_of_the_command(
 
 
 def test_the_composition_root_fits_the_protocols() -> None:
-    wiring = pytest.importorskip("reconciler.wiring")
     for name in ("connect", "run_agent", "run_steward"):
         ours = inspect.signature(getattr(protocols.Wiring, name)).parameters
         theirs = inspect.signature(getattr(wiring, name)).parameters
