@@ -146,8 +146,7 @@ def _open(tour: Tour, *, netns: bool) -> None:
     record = control.up(tour.root, netns=netns)
     text = EXAMPLE.read_text(encoding="utf-8").replace(str(DEFAULT_DIR), str(tour.root))
     tour.declaration.write_text(text, encoding="utf-8")
-    _await(lambda: _joined(tour), 30, "the agents did not join")
-    tour.claim(f"{record.nodes} agents have joined the cluster", holds=True)
+    tour.claim_soon(f"{record.nodes} agents have joined the cluster", lambda: _joined(tour), 30)
 
 
 def _joined(tour: Tour) -> bool:
@@ -327,14 +326,6 @@ def _until(
         time.sleep(0.5)
         answer = act()
     return answer
-
-
-def _await(holds: Callable[[], bool], timeout_s: float, otherwise: str) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        if time.monotonic() > deadline:
-            raise UntrueClaim(f"{otherwise} within {timeout_s:g} s")
-        time.sleep(0.5)
 
 
 def _close(tour: Tour) -> None:
