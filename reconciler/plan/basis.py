@@ -44,6 +44,14 @@ def read_set(
     return tuple(ReadKey(address=a, mod_revision=configured.mod_revisions.get(a, 0)) for a in addresses)
 
 
+def newest(read_set: Iterable[ReadKey]) -> int:
+    """Return the revision of what was read (0: nothing).
+
+    It is not the store's newest: observing writes to the store, so two plans of the same input would differ.
+    """
+    return max((key.mod_revision for key in read_set), default=0)
+
+
 def observation(observed: ObservedCluster) -> str:
     """Return the digest of the facts that decided: states, not numbers that always move."""
     facts = {

@@ -100,6 +100,7 @@ class _Planner:
         blocked = bool(self._blockers or unobserved)
         touched = self._touched(repaired)
         deleted = {v.volume_id for v in self._by_kind["deleted"]}
+        read_set = basis.read_set(given.configured, self._peers, (r.address for r in touched.values()))
         return Plan(
             plan_id=stamp.plan_id,
             cluster_id=given.configured.cluster_id,
@@ -109,11 +110,11 @@ class _Planner:
             tool_version=stamp.tool_version,
             desired_digest=given.desired.digest,
             source={"kind": "files", "files": list(given.desired.files)},
-            revision=given.configured.last_change,  # reports and questions move the store's own
+            revision=basis.newest(read_set),
             observed_at=given.observed.observed_at,
             observation=basis.observation(given.observed),
             unobserved=unobserved,
-            read_set=basis.read_set(given.configured, self._peers, (r.address for r in touched.values())),
+            read_set=read_set,
             changes=tuple(self._changes),
             steps=() if blocked else sequence(self._work(repaired), self._serving_peers()),
             volumes={v: r for v, r in touched.items() if v not in deleted},

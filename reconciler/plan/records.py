@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.diff.compare import settled_options
@@ -35,12 +35,9 @@ class Ports:
     def give(self, peer: PeerName, wanted: int | None) -> int:
         """Return a port for a brick on `peer`; 0 if the range is used up or the wanted one is taken."""
         taken = self.taken.setdefault(peer, set())
-        if wanted is None:
-            reserved = self.reserved.get(peer, set())
-            candidates = (p for p in range(self.low, self.high + 1) if p not in reserved)
-        else:
-            candidates = (p for p in (wanted,))
-        port = next((p for p in candidates if p not in taken), 0)
+        candidates: Iterable[int] = (wanted,) if wanted is not None else range(self.low, self.high + 1)
+        closed = taken if wanted is not None else taken | self.reserved.get(peer, set())
+        port = next((p for p in candidates if p not in closed), 0)
         taken.add(port)
         return port
 

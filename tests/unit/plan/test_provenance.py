@@ -8,10 +8,14 @@ from reconciler.cli.render_plan import render
 from reconciler.cli.style import Style
 from reconciler.diagnostics import SourceSpan
 from reconciler.model.ids import Address
+from reconciler.plan.basis import newest
 from reconciler.plan.document import canonical_text, document, parse_document
+from reconciler.plan.planner import Stamp, make_plan
 from reconciler.plan.provenance import traced
 from reconciler.plan.step import ReadKey
 from tests.plan_samples import CREATE
+from tests.plan_world import World, simulate
+from tests.unit.desired.declarations import REP3, cluster, desired
 
 SPAN = SourceSpan(file="clusters/prod/prod.yaml", line=31, column=7, end_line=31, end_column=20)
 
@@ -36,6 +40,14 @@ def test_the_revision_is_that_of_what_was_read_whatever_the_store_has_come_to_si
         ReadKey(address=Address("settings"), mod_revision=0),
         ReadKey(address=Address("volume/a"), mod_revision=7),
     )
-    for newest in (100, 101):
-        assert traced(replace(CREATE, revision=newest, read_set=keys), {}).revision == 7
-    assert traced(replace(CREATE, read_set=()), {}).revision == 0
+    assert newest(keys) == 7
+    assert newest(()) == 0
+    at = simulate(World().plan(desired(cluster(REP3))), World())
+    given = at.given(desired(cluster(REP3 + "options: {storage.reserve: 3}\n")))
+    stamp = Stamp(plan_id="p-1", now=1, tool_version="0")
+    read = set()
+    for revision in (100, 101):
+        plan = make_plan(replace(given, configured=replace(given.configured, revision=revision)), stamp)
+        assert plan.revision == newest(plan.read_set)
+        read.add(plan.revision)
+    assert len(read) == 1
