@@ -10,6 +10,7 @@ import subprocess
 import time
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import grpc
@@ -20,7 +21,6 @@ import etcd3  # isort: skip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 START_TIMEOUT_S = 20.0
 
@@ -30,6 +30,27 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def freeze(pid: int) -> None:
+    """Stop a process (SIGSTOP) and return once it does nothing more.
+
+    kill(2) only queues the signal: the threads go on until one of them has taken it, which on a busy
+    machine leaves time to answer another request.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while any(_state(thread) not in "TZX" for thread in Path(f"/proc/{pid}/task").iterdir()):
+        assert time.monotonic() < deadline, f"process {pid} does not stop"
+        time.sleep(0.001)
+
+
+def _state(thread: Path) -> str:
+    """Return the letter of proc(5) for a thread's state; X when it has ended meanwhile."""
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
 
 
 @dataclass(frozen=True)
@@ -140,7 +161,7 @@ class EtcdProcess:
 
     def pause(self) -> None:
         """Make it hang (SIGSTOP): its connections stay open and nothing answers."""
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from reconciler.ports.node import Checked, Effect
 from tests.brick_node import Node, call, kill, local_volume, node
 from tests.disks import unmount
 from tests.namespaces import in_own_namespaces
+from tests.servers import freeze
 from tests.volume_samples import NODE
 
 pytestmark = pytest.mark.real
@@ -262,7 +262,7 @@ def test_a_hung_brick_is_killed_when_it_does_not_stop(here: tuple[Node, Path]) -
     it.stop_s = 0.5
     it.restart_agent()
     record, pid = running(it, mount)
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     it.bricks.stop(record, record.bricks[0])
     assert identify(pid) is None
 

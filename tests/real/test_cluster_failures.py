@@ -30,6 +30,7 @@ from tests.lab_faults import (
     world,
 )
 from tests.labs import Lab, cluster, eventually
+from tests.servers import freeze
 
 pytestmark = pytest.mark.real
 
@@ -177,7 +178,7 @@ def test_an_undo_that_fails_waits_for_a_person_and_goes_on_afterwards(it: Lab, w
             for event in started.events():
                 if event["op"] == "brick.prepare" and event["kind"] == "done" and event["peer"] == "gs1":
                     break
-            os.kill(started.pid, signal.SIGSTOP)
+            freeze(started.pid)
             (place / "precious").write_text("somebody wrote here")
             os.kill(started.pid, signal.SIGCONT)
             assert started.wait() == 6, (started.ended, started.errors())

@@ -33,6 +33,7 @@ from tests.lab_faults import (
     world,
 )
 from tests.labs import Lab, cluster, eventually
+from tests.servers import freeze
 
 pytestmark = pytest.mark.real
 _TERMINAL_S = 45  #: a dead holder's lock is free after 10 s, and a steward hears of it; the rest is load
@@ -131,7 +132,7 @@ def test_an_apply_killed_in_its_rollback_is_rolled_back(it: Lab, volumes: list[d
     steps, before = planned(it), world(it)
     with applying(it) as started:
         started.after(4)  # the inspections and the credentials: now the place of the third brick is taken
-        os.kill(started.pid, signal.SIGSTOP)
+        freeze(started.pid)
         place = load(it.root).inside.seen(node(it, 3).bricks) / "half"
         eventually(lambda: idle(it), "the agents have done what they were told")
         obstacle = place if not place.exists() else None
@@ -161,7 +162,7 @@ def test_a_frozen_apply_that_wakes_up_does_nothing_more(it: Lab, volumes: list[d
     steps, before = planned(it), world(it)
     with applying(it) as started:
         started.after(6)
-        started.send(signal.SIGSTOP)
+        freeze(started.pid)
         txn = next(iter(settled(it, _TERMINAL_S)))
         ended = answer(it, "txn", "show", txn)
         started.send(signal.SIGCONT)
@@ -252,7 +253,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_a_steward_finishes(
     assert plan(it, "--out", file)[0] == 0
     steps, before = planned(it), world(it)
     agent = children(LabLayout(it.root))["agent-3"]
-    processes.send(agent, signal.SIGSTOP)  # a step stays in flight, so the first Ctrl-C has to wait
+    freeze(agent.pid)  # a step stays in flight, so the first Ctrl-C has to wait
     try:
         with applying(it, file=file) as started:
             started.after(2)
