@@ -156,7 +156,17 @@ class WireError(ReconcilerError):
 
 
 class VolfileError(ReconcilerError):
-    """A volume's graph cannot be built, or a text is not a volfile (position in the message)."""
+    """A volume's graph cannot be built, or a text is not a volfile.
+
+    Args:
+        message: what is wrong; begins with ``line N:`` if a line is to blame.
+        hint: the remedy.
+        line: that line, from 1; 0 if none is.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", line: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.line = line
 
 
 class NativeError(ReconcilerError):

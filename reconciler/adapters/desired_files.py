@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.adapters.regular_files import read_regular, reason_of
 from reconciler.desired.characters import MAX_BYTES
 from reconciler.diagnostics import Diagnostic, Severity, SourceSpan
 from reconciler.errors import UsageError
@@ -74,7 +75,7 @@ def _expand(text: str, given: GivenFiles) -> Iterator[Path]:
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as exc:
-        raise _NoDeclaration(f"{text}: {_reason(exc)}") from exc
+        raise _NoDeclaration(f"{text}: {reason_of(exc)}") from exc
     if stat.S_ISREG(mode):
         yield path
         return
@@ -87,7 +88,7 @@ def _expand(text: str, given: GivenFiles) -> Iterator[Path]:
             if entry.suffix in _SUFFIXES and entry.name[0] not in "._" and not entry.is_dir()
         )
     except OSError as exc:
-        given.unreadable.append(_unreadable(text, _reason(exc)))
+        given.unreadable.append(_unreadable(text, reason_of(exc)))
         return
     if not names:
         reason = "there is no *.yaml or *.yml file in this directory"
@@ -101,7 +102,7 @@ def _read_all(names: Iterable[str], given: GivenFiles) -> None:
         try:
             data = _read(name)
         except (OSError, ValueError) as exc:
-            given.unreadable.append(_unreadable(name, _reason(exc)))
+            given.unreadable.append(_unreadable(name, reason_of(exc)))
             continue
         left -= len(data)
         if left < 0:
@@ -115,16 +116,7 @@ def _read(name: str) -> bytes:
     """Return the content of a file, at most a byte more than it may have."""
     if name == _STDIN:
         return sys.stdin.buffer.read(MAX_BYTES + 1)
-    # Without O_NONBLOCK the open of a FIFO would wait for a writer.
-    with os.fdopen(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("not a regular file")
-        return file.read(MAX_BYTES + 1) or b""  # None: a file of /proc that has nothing to say now
-
-
-def _reason(exc: OSError | ValueError) -> str:
-    text = exc.strerror if isinstance(exc, OSError) else str(exc)
-    return (text or type(exc).__name__).lower()
+    return read_regular(name, MAX_BYTES + 1)
 
 
 def _unreadable(name: str, reason: str, *, hint: str = "") -> Diagnostic:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from reconciler.cli.app import current_app
+from reconciler.cli import render_volfile_diff
+from reconciler.cli.app import App, current_app
 from reconciler.cli.declaration import require
-from reconciler.cli.flags import catalogue, examples, flag
+from reconciler.cli.flags import catalogue, examples, flag, output
 from reconciler.cli.saved import write_private
+from reconciler.cli.volfile_diff import Comparison, Ours, compare
 from reconciler.desired.offline import offline_records
 from reconciler.errors import UsageError
 from reconciler.model.cluster import Desired
@@ -39,6 +43,8 @@ _NAMES = ("client", "trusted-client", "brick:N", *_SERVICES, "gfproxyd", "truste
         "gluster-state volfile -f cluster.yaml home",
         "gluster-state volfile -f cluster.yaml home --graph brick:0",
         "gluster-state volfile -f cluster.yaml home --graph all --out volfiles --node gs1",
+        "gluster-state volfile -f cluster.yaml home --diff /var/lib/glusterd/vols/home --node gs1",
+        "gluster-state volfile -f cluster.yaml home --graph client --diff theirs.vol",
     )
 )
 @click.argument("volume")
@@ -57,15 +63,25 @@ _NAMES = ("client", "trusted-client", "brick:N", *_SERVICES, "gfproxyd", "truste
     metavar="PEER",
     help="The node that is looking (default: that of the brick, or of the first one).",
 )
-def volfile(volume: str, file: tuple[str, ...], graph: str, out: str | None, node: str | None) -> int:
+@flag(
+    "--diff", multiple=True, metavar="PATH",
+    help="Instead: compare with a volfile, or with a directory of them by glusterd's file names; may be "
+    "repeated. Exits 2 if there is a difference.",
+)  # fmt: skip
+@output("text", "json")
+def volfile(volume: str, file: tuple[str, ...], graph: str, node: str | None, **answer: Any) -> int:
     """Print the volfile that the declaration of VOLUME would produce. Offline.
 
     Ids and ports that the declaration does not give are made up, the same ones each time.
     """
-    app = current_app()
+    app, out = current_app(), answer["out"]
+    _check_words(answer)
     desired, slots = require(file, app), app.features().slots()
     record, secret = _record(desired, volume)
     host = None if node is None else _host(desired, node)
+    if answer["diff"]:
+        ours = _ours((record, secret), slots, graph, host)
+        return _show(compare(answer["diff"], ours), answer["form"], app)
     if graph == "all":
         if out is None:
             raise UsageError("--graph all needs a place to write to", hint="add --out DIR")
@@ -77,6 +93,32 @@ def volfile(volume: str, file: tuple[str, ...], graph: str, out: str | None, nod
         raise UsageError("--out goes with --graph all; one graph goes to stdout")
     click.echo(write(_one((record, secret), slots, graph, host)), nl=False)
     return 0
+
+
+def _check_words(answer: Mapping[str, Any]) -> None:
+    """Raise UsageError for flags that do not go together."""
+    if answer["diff"] and answer["out"] is not None:
+        raise UsageError("--out writes graphs, --diff compares them: one at a time")
+    if answer["form"] != "text" and not answer["diff"]:
+        raise UsageError(f"-o {answer['form']} goes with --diff; a volfile has one form")
+
+
+def _ours(what: tuple[VolumeRecord, Secret], slots: Slots, graph: str, host: str | None) -> Ours:
+    """Return what to compare with: the graph that was asked for, or without a word of it every one."""
+    record, secret = what
+    asked = click.get_current_context().get_parameter_source("graph") is not ParameterSource.DEFAULT
+    if asked and graph != "all":
+        return Ours(volume=record.name, graphs={graph: _one(what, slots, graph, host)}, chosen=True)
+    graphs = all_graphs(record, slots=slots, secret=secret, host=host or record.bricks[0].host)
+    return Ours(volume=record.name, graphs=graphs, chosen=False)
+
+
+def _show(found: Comparison, form: str, app: App) -> int:
+    if form == "json":
+        app.answer(render_volfile_diff.as_json(found))
+    else:
+        app.say(render_volfile_diff.render(found, app.out))
+    return render_volfile_diff.exit_code(found)
 
 
 def _record(desired: Desired, name: str) -> tuple[VolumeRecord, Secret]:

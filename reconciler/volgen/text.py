@@ -11,6 +11,7 @@ preprocess: backquotes), graph-print.c (layout).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reconciler.errors import VolfileError
@@ -25,7 +26,8 @@ _KEYWORDS = frozenset({"volume", "type", "option", "subvolume", "subvolumes", "e
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PLAIN = re.compile(r'[^\s"\\#][^\s"\\]*')
 _TOKEN = re.compile(
-    r"""(?P<skip>[ \t\r]+|\#[^\n]*)|(?P<line>\n)|"(?P<string>(?:[^\n"\\]|\\[^\n])*)"|(?P<word>[^ \t\r\n"]+)"""
+    r"""(?P<skip>[ \t\r]+|\#[^\n]*)|(?P<line>\n)|"""
+    r""""(?P<string>(?:[^\n"\\]|\\[^\n])*+)"|(?P<word>[^ \t\r\n"]+)"""
 )
 
 
@@ -127,24 +129,23 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._tokens = _tokens(text)
-        self._at = 0
+        self._ahead = next(self._tokens, None)
 
     def xlators(self) -> tuple[Xlator, ...]:
         done: list[Xlator] = []
         names: set[str] = set()
-        while self._at < len(self._tokens):
-            xlator = self._xlator(names)
+        while self._ahead:
+            xlator = self._xlator(self._ahead, names)
             names.add(xlator.name)
             done.append(xlator)
             if len(done) > MAX_XLATORS:
                 raise VolfileError(f"the volfile has more than {MAX_XLATORS} xlators")
         return tuple(done)
 
-    def _xlator(self, names: set[str]) -> Xlator:
-        start = self._tokens[self._at]
+    def _xlator(self, start: _Token, names: set[str]) -> Xlator:
         if start.keyword != "volume":
             raise _error(start.line, f"expected 'volume', found {start.text[:40]!r}")
-        self._at += 1
+        self._next(start.line)
         name = self._expect_word(start, "a name")
         if name.text in names:
             raise _error(name.line, f"a second xlator called {name.text!r}")
@@ -166,12 +167,13 @@ class _Reader:
                 part.options[key] = self._expect_word(token, f"a value of {key!r}").text
             case "subvolume" | "subvolumes":
                 part.subvolumes.append(self._subvolume(token, names))
-                while self._at < len(self._tokens) and not self._tokens[self._at].keyword:
+                while self._ahead and not self._ahead.keyword:
                     part.subvolumes.append(self._subvolume(token, names))
             case _:
+                # After an option the word may be a part of its value, and that a password.
+                found = "another word" if part.options else repr(token.text[:40])
                 raise _error(
-                    token.line,
-                    f"expected 'type', 'option', 'subvolumes' or 'end-volume', found {token.text[:40]!r}",
+                    token.line, f"expected 'type', 'option', 'subvolumes' or 'end-volume', found {found}"
                 )
 
     def _subvolume(self, after: _Token, names: set[str]) -> str:
@@ -187,14 +189,15 @@ class _Reader:
         return token
 
     def _next(self, line: int) -> _Token:
-        if self._at >= len(self._tokens):
+        token = self._ahead
+        if token is None:
             raise _error(line, "the file ends inside this xlator")
-        self._at += 1
-        return self._tokens[self._at - 1]
+        self._ahead = next(self._tokens, None)
+        return token
 
 
-def _tokens(text: str) -> list[_Token]:
-    line, at, tokens = 1, 0, []
+def _tokens(text: str) -> Iterator[_Token]:
+    line, at = 1, 0
     while at < len(text):
         found = _TOKEN.match(text, at)
         if not found:
@@ -209,9 +212,8 @@ def _tokens(text: str) -> list[_Token]:
             problem = unwritable(word)
             if problem:
                 raise _error(line, f"a word {problem}")
-            tokens.append(_Token(word, line, quoted))
-    return tokens
+            yield _Token(word, line, quoted)
 
 
 def _error(line: int, text: str) -> VolfileError:
-    return VolfileError(f"line {line}: {text}")
+    return VolfileError(f"line {line}: {text}", line=line)

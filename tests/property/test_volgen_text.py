@@ -8,28 +8,12 @@ from hypothesis import strategies as st
 from reconciler.errors import VolfileError
 from reconciler.volgen.graph import Graph, Xlator
 from reconciler.volgen.text import parse, write
+from tests.graph_strategies import graphs
 
 CONTROLS = ["x\nend-volume", "a\r\nb", "a\x85b", "a\u2028b", "\x00"]
 SYNTAX = ["end-volume", "volume", "Option", "subvolumes x", "\\", '"', "#", "# x", "", " "]
 hostile = st.sampled_from([*CONTROLS, *SYNTAX, "`id`", "\\`id\\`"])
 words = st.text(min_size=1, max_size=12) | hostile
-plain = st.text(
-    st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="`"), min_size=1
-)
-
-
-@st.composite
-def graphs(draw: st.DrawFn) -> Graph:
-    names = draw(st.lists(plain, min_size=1, max_size=6, unique=True))
-    options = st.dictionaries(plain, plain, max_size=4)
-    made: list[Xlator] = []
-    loose: list[str] = []
-    for name in names[:-1]:
-        take = draw(st.integers(0, len(loose)))
-        made.append(Xlator(name, draw(plain), draw(options), tuple(loose[:take])))
-        loose = [*loose[take:], name]
-    made.append(Xlator(names[-1], draw(plain), draw(options), tuple(loose)))
-    return Graph(tuple(made))
 
 
 @given(graphs())

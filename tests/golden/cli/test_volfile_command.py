@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,60 +12,55 @@ import pytest
 from reconciler.cli.root import run
 from reconciler.shipped import shipped_features
 from reconciler.volgen.text import parse
+from tests.golden.cli.oracle_declarations import Raw, as_set, stored
 from tests.golden.volgen.oracle_case import load_case
-
-CASES = Path(__file__).resolve().parents[1] / "volgen" / "cases"
-_COMMANDS = ("group", "quota", "bitrot")  # set by commands, not as options
+from tests.golden.volgen.test_oracle import HERE, each_case
 
 
-def _plain(path: Path) -> dict[str, Any]:
-    raw: dict[str, Any] = json.loads(path.read_text())
+def _raw(path: Path) -> Raw:
+    raw: Raw = json.loads(path.read_text())
     return raw
 
 
-def _usable() -> list[Path]:
-    return [p for p in sorted(CASES.glob("*.json")) if not any(s[0] in _COMMANDS for s in _plain(p)["set"])]
+def _checked_in() -> list[Path]:
+    return sorted((HERE / "cases").glob("*.json"))
 
 
-def _declaration(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return the volume as a user would declare it: what was set, nothing that glusterd added by itself."""
-    places = [brick.split(":", 1) for brick in raw["bricks"]]
-    names = {host: "p" + host.replace(".", "-") for host, _ in places}
-    volume = {
-        "name": raw["name"],
-        "id": raw["volume_id"],
-        "auth": {"username": raw["username"], "password": raw["password"]},
-        "type": raw["type"],
-        "bricks": [f"{names[host]}:{path}" for host, path in places],
-        "options": dict(raw["set"]),
-        "acknowledge": [{"code": code, "reason": "a test"} for code in ("GS203", "GS204", "GS205")],
-    }
-    if raw["type"] == "disperse":
-        data = raw["disperse"] - raw["redundancy"]
-        volume |= {"data": data, "redundancy": raw["redundancy"], "maxBricksPerDomain": 9}
-    elif raw["type"] == "replicate":
-        volume |= {"replica": raw["replica"], "maxBricksPerDomain": 9}
-        volume |= {"arbiter": raw["arbiter"]} if raw["arbiter"] else {}
-    peers = [{"name": name, "address": host} for host, name in names.items()]
-    return {
-        "apiVersion": "gluster-state.io/v1",
-        "kind": "Cluster",
-        "metadata": {"name": "t"},
-        "spec": {"peers": peers, "volumes": [volume]},
-    }
+def test_there_are_cases_of_every_type_with_groups_and_commands() -> None:
+    raws = [_raw(path) for path in _checked_in()]
+    assert {raw["type"] for raw in raws} == {"distribute", "replicate", "disperse"}
+    assert {"group", "quota", "bitrot"} <= {name for raw in raws for name, _ in raw["set"]}
 
 
-def test_there_are_cases_of_every_type() -> None:
-    assert {_plain(path)["type"] for path in _usable()} == {"distribute", "replicate", "disperse"}
+@each_case
+@pytest.mark.parametrize("declared", [stored, as_set], ids=lambda function: function.__name__)
+def test_a_declared_volume_does_not_differ_from_that_of_glusterd(
+    path: Path, declared: Callable[[Raw], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = load_case(path)
+    (tmp_path / "c.yaml").write_text(declared(_raw(path)))
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    for file, text in case.volfiles.items():
+        (theirs / file).write_text(text)
+    words = ["volfile", "-f", str(tmp_path / "c.yaml"), case.volume.name, "--diff", str(theirs)]
+    code = run([*words, "--node", case.host])
+    out = capsys.readouterr().out
+    assert code == 0, out
+    assert f"No differences. {len(case.volfiles)} graphs " in out
 
 
-@pytest.mark.parametrize("path", _usable(), ids=lambda p: p.stem)
-def test_a_declared_volume_gives_the_graphs_of_glusterd(path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("declared", [stored, as_set], ids=lambda function: function.__name__)
+@pytest.mark.parametrize("path", _checked_in(), ids=lambda path: path.stem)
+def test_what_is_written_for_a_declared_volume_is_what_glusterd_wrote(
+    path: Path, declared: Callable[[Raw], str], tmp_path: Path
+) -> None:
     case = load_case(path)
     source, out = tmp_path / "c.yaml", tmp_path / "out"
-    source.write_text(json.dumps(_declaration(_plain(path))))  # JSON is YAML
-    name = str(case.volume.name)
-    assert run(["volfile", "-f", str(source), name, "--graph", "all", "--out", str(out)]) == 0
+    source.write_text(declared(_raw(path)))
+    words = ["volfile", "-f", str(source), case.volume.name, "--graph", "all", "--node", case.host]
+    assert run([*words, "--out", str(out)]) == 0
+    assert sorted(file.name for file in out.iterdir()) == sorted(case.volfiles)
     for file, text in case.volfiles.items():
         assert parse((out / file).read_text()) == parse(text), file
 
@@ -80,13 +76,13 @@ def test_a_declared_volume_gives_the_graphs_of_glusterd(path: Path, tmp_path: Pa
 def test_features_give_the_graphs_that_glusterd_made_of_their_options(
     name: str, keys: dict[str, Any], tmp_path: Path
 ) -> None:
-    path = CASES / f"{name}.json"
-    case, declaration = load_case(path), _declaration(_plain(path))
+    path = HERE / "cases" / f"{name}.json"
+    case, raw = load_case(path), _raw(path)
     own = {option for feature in shipped_features() if feature.name in keys for option in feature.options}
-    stored = dict(case.volume.options)
-    assert own & stored.keys()
-    (volume,) = declaration["spec"]["volumes"]
-    volume |= {"options": {k: v for k, v in stored.items() if k not in own}} | keys
+    assert own & raw["stored_options"].keys()
+    raw["stored_options"] = {k: v for k, v in raw["stored_options"].items() if k not in own}
+    declaration = json.loads(stored(raw))
+    declaration["spec"]["volumes"][0] |= keys
     source, out = tmp_path / "c.yaml", tmp_path / "out"
     source.write_text(json.dumps(declaration))
     assert run(["volfile", "-f", str(source), case.volume.name, "--graph", "all", "--out", str(out)]) == 0
