@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from reconciler.catalogue.index import OptionIndex
 
 _LINE_END = re.compile("\r\n|\n|\r")  # as the positions count them; splitlines() knows more
+_CREDENTIAL = re.compile(
+    r"""(?P<key>\b(?:username|password)["']?\s*:\s*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,}"'][^\s,}]*)"""
+)
 _SUFFIXES = (".yaml", ".yml")
 Files = tuple[tuple[str, bytes], ...]
 
@@ -41,9 +44,15 @@ class Declaration:
     findings: tuple[Diagnostic, ...]
 
     def sources(self) -> dict[str, list[str]]:
-        """Return the lines of the files that findings point into."""
+        """Return the lines of the files that findings point into, without the credentials in them."""
         wanted = {found.span.file for found in self.findings if found.span}
-        return {name: _lines(data.decode("utf-8", "replace")) for name, data in self.files if name in wanted}
+        texts = {name: data.decode("utf-8", "replace") for name, data in self.files if name in wanted}
+        return {name: _lines(_CREDENTIAL.sub(_stars, text)) for name, text in texts.items()}
+
+
+def _stars(found: re.Match[str]) -> str:
+    """Return as many stars as there were characters, so that carets stand where they belong."""
+    return found["key"] + "*" * len(found["value"])
 
 
 def _lines(text: str) -> list[str]:

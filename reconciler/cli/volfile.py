@@ -95,32 +95,6 @@ def volfile(volume: str, file: tuple[str, ...], graph: str, node: str | None, **
     return 0
 
 
-def _check_words(answer: Mapping[str, Any]) -> None:
-    """Raise UsageError for flags that do not go together."""
-    if answer["diff"] and answer["out"] is not None:
-        raise UsageError("--out writes graphs, --diff compares them: one at a time")
-    if answer["form"] != "text" and not answer["diff"]:
-        raise UsageError(f"-o {answer['form']} goes with --diff; a volfile has one form")
-
-
-def _ours(what: tuple[VolumeRecord, Secret], slots: Slots, graph: str, host: str | None) -> Ours:
-    """Return what to compare with: the graph that was asked for, or without a word of it every one."""
-    record, secret = what
-    asked = click.get_current_context().get_parameter_source("graph") is not ParameterSource.DEFAULT
-    if asked and graph != "all":
-        return Ours(volume=record.name, graphs={graph: _one(what, slots, graph, host)}, chosen=True)
-    graphs = all_graphs(record, slots=slots, secret=secret, host=host or record.bricks[0].host)
-    return Ours(volume=record.name, graphs=graphs, chosen=False)
-
-
-def _show(found: Comparison, form: str, app: App) -> int:
-    if form == "json":
-        app.answer(render_volfile_diff.as_json(found))
-    else:
-        app.say(render_volfile_diff.render(found, app.out))
-    return render_volfile_diff.exit_code(found)
-
-
 def _record(desired: Desired, name: str) -> tuple[VolumeRecord, Secret]:
     """Return the record that a plan would make of a declared volume, and its credentials."""
     records = {record.name: record for record in offline_records(desired)}
@@ -172,3 +146,29 @@ def _write_all(folder: Path, graphs: Mapping[str, Graph]) -> list[str]:
     except OSError as exc:
         raise UsageError(f"{exc.filename or folder}: {exc.strerror}") from exc
     return list(texts)
+
+
+def _check_words(answer: Mapping[str, Any]) -> None:
+    """Raise UsageError for flags that do not go together."""
+    if answer["diff"] and answer["out"] is not None:
+        raise UsageError("--out writes graphs, --diff compares them: one at a time")
+    if answer["form"] != "text" and not answer["diff"]:
+        raise UsageError(f"-o {answer['form']} goes with --diff; a volfile has one form")
+
+
+def _ours(what: tuple[VolumeRecord, Secret], slots: Slots, graph: str, host: str | None) -> Ours:
+    """Return what to compare with: the graph that was asked for, or without a word of it every one."""
+    record, secret = what
+    asked = click.get_current_context().get_parameter_source("graph") is not ParameterSource.DEFAULT
+    if asked and graph != "all":
+        return Ours(volume=record.name, graphs={graph: _one(what, slots, graph, host)}, chosen=True)
+    graphs = all_graphs(record, slots=slots, secret=secret, host=host or record.bricks[0].host)
+    return Ours(volume=record.name, graphs=graphs, chosen=False)
+
+
+def _show(found: Comparison, form: str, app: App) -> int:
+    if form == "json":
+        app.answer(render_volfile_diff.as_json(found))
+    else:
+        app.say(render_volfile_diff.render(found, app.out))
+    return render_volfile_diff.exit_code(found)

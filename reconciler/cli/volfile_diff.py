@@ -120,7 +120,9 @@ def _places(paths: Sequence[str], ours: Ours, unusable: list[str]) -> Iterator[_
 
 
 def _directory(path: str, ours: Ours) -> _Place:
-    """Pair every graph with its file; one that is not there is paired all the same.
+    """Pair every graph with its file; one of the volume's that is not there is paired all the same.
+
+    Graphs that a node has for all of its volumes are elsewhere with glusterd: compared if their file is here.
 
     Raises ValueError if that makes no sense, OSError if the directory cannot be read.
     """
@@ -129,7 +131,8 @@ def _directory(path: str, ours: Ours) -> _Place:
     there = sorted(entry.name for entry in Path(path).iterdir() if entry.name.endswith(_SUFFIX))
     if not there:
         raise ValueError(f"there is no *{_SUFFIX} file in this directory")
-    names = sorted({*ours.graphs, *(name for name in there if _belongs(name, ours.volume))})
+    wanted = {name for name in (*ours.graphs, *there) if _belongs(name, ours.volume)}
+    names = sorted(wanted | (ours.graphs.keys() & set(there)))
     others = tuple(str(Path(path, name)) for name in there if name not in names)
     return _Place(pairs=tuple((name, str(Path(path, name))) for name in names), others=others)
 

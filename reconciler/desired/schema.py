@@ -234,6 +234,8 @@ def _value_sentence(problem: _Problem, node: Node) -> tuple[str, str]:
         hint = did_you_mean(node.text, words) if isinstance(node, ScalarNode) else ""
         return f"{what} must be {_alternatives(words)}, found {found}", hint
     hint = _type_hint(problem, node) if rule == "type" else ""
+    if tuple(problem.path[-2:-1]) == ("auth",):  # a user name or a password
+        found, hint = "something else", ""
     if "x-must" in problem.around:
         return f"{what} must {problem.around['x-must']}, found {found}", hint
     if rule == "type":

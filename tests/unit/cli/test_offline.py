@@ -232,6 +232,31 @@ def test_validate_as_json(yaml_file: str, capsys: pytest.CaptureFixture[str]) ->
     assert marked
 
 
+@pytest.mark.parametrize("words", [["validate"], ["validate", "-o", "json"], ["volfile", "home", "-f"]])
+@pytest.mark.parametrize(
+    "auth",
+    [
+        "{username: n4me, password: s3cret/==}",
+        """{"username": "n4me", 'password':   's3cret, x'}""",
+        "\n        password: s3cret   # c\n        username: n4me",
+        "{password:\n          s3cret, username: n4me}",
+        "{password: 871430925617, username: n4me}",
+    ],
+)
+def test_credentials_are_not_in_the_lines_that_findings_show(
+    yaml_file: str, capsys: pytest.CaptureFixture[str], words: list[str], auth: str
+) -> None:
+    lines = [f"      auth: {auth}" if "auth:" in line else line for line in YAML.splitlines()]
+    Path(yaml_file).write_text("\n".join(lines))
+    run([*words, yaml_file])
+    captured = capsys.readouterr()
+    said = captured.out + captured.err
+    assert "GS502" in said or "must be" in said
+    assert "s3cret" not in said
+    assert "871430925617" not in said
+    assert "n4me" not in said
+
+
 def test_the_caret_of_a_finding_in_a_rejected_plan_is_shown_too(
     yaml_file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

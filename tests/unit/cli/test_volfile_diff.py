@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.root import run
-from reconciler.volgen.text import MAX_TEXT, MAX_XLATORS
+from reconciler.cli.volfile_diff import Match, Ours, compare
+from reconciler.volgen.graph import Graph, Xlator
+from reconciler.volgen.text import MAX_TEXT, MAX_XLATORS, write
 
 SECRET = "66666666-7777-4888-9999-000000000000"
 USER = "11111111-2222-4333-8444-555555555555"
@@ -115,6 +117,18 @@ def test_each_difference_has_its_line(
         for name in ("glustershd-server.vol", "homes.tcp-fuse.vol")
     ]
     assert "Different: 3 of 9 graphs, 5 differences" in lines
+
+
+def test_graphs_of_a_node_are_compared_if_they_are_there(tmp_path: Path) -> None:
+    """glusterd has those of all volumes together in directories of their own."""
+    graph = Graph((Xlator("top", "debug/io-stats"),))
+    ours = Ours(volume="home", graphs={"quotad.vol": graph, CLIENT: graph}, chosen=False)
+    (tmp_path / CLIENT).write_text(write(graph))
+    assert [one.graph for one in compare([str(tmp_path)], ours).compared] == [CLIENT]
+    (tmp_path / "quotad.vol").write_text(write(graph))
+    assert [one.graph for one in compare([str(tmp_path)], ours).compared] == [CLIENT, "quotad.vol"]
+    (tmp_path / CLIENT).unlink()
+    assert [one.match for one in compare([str(tmp_path)], ours).compared] == [Match.NO_FILE, Match.EQUAL]
 
 
 def test_json_says_the_same(declared: list[str], theirs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import tracemalloc
+
 import pytest
 
 from reconciler.errors import VolfileError
@@ -32,6 +35,8 @@ def test_text_that_is_no_volfile_is_refused_with_its_line(text: str, message: st
     with pytest.raises(VolfileError) as caught:
         parse(text)
     assert message in caught.value.message
+    said, _, _ = message.partition(":")
+    assert caught.value.line == (int(said.removeprefix("line ")) if said.startswith("line ") else 0)
 
 
 def test_comments_case_and_quotes_are_read_as_glusterfs_reads_them() -> None:
@@ -42,6 +47,21 @@ def test_comments_case_and_quotes_are_read_as_glusterfs_reads_them() -> None:
 def test_a_text_beyond_the_limit_is_refused_unread() -> None:
     with pytest.raises(VolfileError, match="more than"):
         parse(" " * (MAX_TEXT + 1))
+
+
+@pytest.mark.parametrize(
+    "start", ["", 'volume a\n type "', "volume a\n type x\n subvolumes ", "volume a\n type x\n "]
+)
+@pytest.mark.parametrize("filler", ["a ", "\\", '"', "option a b\n", "\\a"])
+def test_reading_takes_no_more_memory_than_a_few_times_the_text(start: str, filler: str) -> None:
+    size = 1 << 20
+    text = start + filler * (size // len(filler))
+    tracemalloc.start()
+    with contextlib.suppress(VolfileError):
+        parse(text)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * size
 
 
 def test_a_refused_value_is_not_repeated_in_the_message() -> None:
