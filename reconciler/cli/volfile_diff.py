@@ -159,7 +159,6 @@ def _compared(name: str, path: str, graph: Graph | None) -> Compared:
     Raises OSError and ValueError for a file that cannot be read, VolfileError for one that is no volfile.
     """
     if graph is None:
-        _read(path)
         return Compared(graph=name, path=path, match=Match.NO_GRAPH)
     try:
         theirs = _read(path)

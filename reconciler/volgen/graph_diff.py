@@ -125,11 +125,11 @@ def _moved(theirs: list[str], ours: list[str]) -> Mapping[str, tuple[str, str]]:
         at = bisect_left(ends, position[name])
         ends[at : at + 1] = [position[name]]
         length[name] = at + 1
-    wanted, limit = len(ends), len(ours)
+    wanted = len(ends)
     moved = []
     for name in reversed(common):
-        if length[name] == wanted and position[name] < limit:
-            wanted, limit = wanted - 1, position[name]
+        if length[name] == wanted:  # the last one of this length also stands before the one found, in ours
+            wanted -= 1
         else:
             moved.append(name)
     before_theirs, before_ours = _before(theirs), _before(ours)

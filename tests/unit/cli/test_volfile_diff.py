@@ -119,6 +119,15 @@ def test_each_difference_has_its_line(
     assert "Different: 3 of 9 graphs, 5 differences" in lines
 
 
+@pytest.mark.parametrize("change", ["gone", "more"])
+def test_a_file_too_few_or_too_many_is_a_difference(declared: list[str], theirs: Path, change: str) -> None:
+    if change == "gone":
+        (theirs / CLIENT).unlink()
+    else:
+        (theirs / "home.tcp-nfs.vol").touch()
+    assert run([*declared, "--diff", str(theirs)]) == 2
+
+
 def test_graphs_of_a_node_are_compared_if_they_are_there(tmp_path: Path) -> None:
     """glusterd has those of all volumes together in directories of their own."""
     graph = Graph((Xlator("top", "debug/io-stats"),))
