@@ -90,7 +90,11 @@ def require(paths: Sequence[str], app: App, *, warn: bool = True) -> Desired:
 
     Raises Rejected if the declaration has errors.
     """
-    declaration = read(paths, app)
+    return accept(read(paths, app), app, warn=warn)
+
+
+def accept(declaration: Declaration, app: App, *, warn: bool = True) -> Desired:
+    """Return what a declaration that was read declares; as `require`."""
     if declaration.desired is None:
         raise Rejected(declaration)
     if warn:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,17 @@ from click.core import ParameterSource
 
 from reconciler.cli import render_volfile_diff
 from reconciler.cli.app import App, current_app
-from reconciler.cli.declaration import require
+from reconciler.cli.declaration import accept, read
 from reconciler.cli.flags import catalogue, examples, flag, output
+from reconciler.cli.lineage import read_earlier, record_of
 from reconciler.cli.saved import write_private
 from reconciler.cli.volfile_diff import Comparison, Ours, compare
-from reconciler.desired.offline import offline_records
 from reconciler.errors import UsageError
 from reconciler.model.cluster import Desired
 from reconciler.model.configured import Secret, VolumeRecord
 from reconciler.volgen.brick import brick_graph
 from reconciler.volgen.client import client_graph, gfproxy_client_graph, gfproxyd_graph
 from reconciler.volgen.graph import Graph
-from reconciler.volgen.options import creation_defaults
 from reconciler.volgen.render import all_graphs, shared_brick_count
 from reconciler.volgen.services import rebalance_graph, shd_graph, snapd_graph
 from reconciler.volgen.slots import Slots
@@ -43,6 +41,7 @@ _NAMES = ("client", "trusted-client", "brick:N", *_SERVICES, "gfproxyd", "truste
         "gluster-state volfile -f cluster.yaml home",
         "gluster-state volfile -f cluster.yaml home --graph brick:0",
         "gluster-state volfile -f cluster.yaml home --graph all --out volfiles --node gs1",
+        "gluster-state volfile -f cluster.yaml home --was before.yaml",
         "gluster-state volfile -f cluster.yaml home --diff /var/lib/glusterd/vols/home --node gs1",
         "gluster-state volfile -f cluster.yaml home --graph client --diff theirs.vol",
     )
@@ -64,6 +63,11 @@ _NAMES = ("client", "trusted-client", "brick:N", *_SERVICES, "gfproxyd", "truste
     help="The node that is looking (default: that of the brick, or of the first one).",
 )
 @flag(
+    "--was", multiple=True, metavar="PATH",
+    help="An earlier declaration: VOLUME is changed from it, and bricks keep their ids. Repeat it for the "
+    "ones in between, oldest first.",
+)  # fmt: skip
+@flag(
     "--diff", multiple=True, metavar="PATH",
     help="Instead: compare with a volfile, or with a directory of them by glusterd's file names; may be "
     "repeated. Exits 2 if there is a difference.",
@@ -72,12 +76,14 @@ _NAMES = ("client", "trusted-client", "brick:N", *_SERVICES, "gfproxyd", "truste
 def volfile(volume: str, file: tuple[str, ...], graph: str, node: str | None, **answer: Any) -> int:
     """Print the volfile that the declaration of VOLUME would produce. Offline.
 
-    Ids and ports that the declaration does not give are made up, the same ones each time.
+    Ids and ports that the declaration does not give are made up, the same ones each time; for a volume that
+    was changed since it was created, they follow from the declarations before (--was).
     """
     app, out = current_app(), answer["out"]
     _check_words(answer)
-    desired, slots = require(file, app), app.features().slots()
-    record, secret = _record(desired, volume)
+    earlier, latest = read_earlier(answer["was"], file, app), read(file, app)
+    desired, slots = accept(latest, app), app.features().slots()
+    record, secret = record_of(volume, [*earlier, latest]), _secret(desired, volume)
     host = None if node is None else _host(desired, node)
     if answer["diff"]:
         ours = _ours((record, secret), slots, graph, host)
@@ -95,18 +101,12 @@ def volfile(volume: str, file: tuple[str, ...], graph: str, node: str | None, **
     return 0
 
 
-def _record(desired: Desired, name: str) -> tuple[VolumeRecord, Secret]:
-    """Return the record that a plan would make of a declared volume, and its credentials."""
-    records = {record.name: record for record in offline_records(desired)}
-    spec = next((spec for spec in desired.spec.volumes if spec.name == name), None)
-    record = next((record for known, record in records.items() if known == name), None)
-    if spec is None or record is None:
-        known = ", ".join(sorted(records)) or "none"
-        raise UsageError(f"no volume {name!r} with bricks is declared", hint=f"declared: {known}")
-    record = replace(record, pinned=creation_defaults(record.shape))
-    if spec.auth:
-        return record, Secret(username=spec.auth.username, password=spec.auth.password)
-    return record, Secret(username="generated-by-apply", password="generated-by-apply")  # noqa: S106 - says what it is
+def _secret(desired: Desired, name: str) -> Secret:
+    """Return a volume's declared credentials, or words that say where real ones come from."""
+    auth = next(spec.auth for spec in desired.spec.volumes if spec.name == name)
+    if auth:
+        return Secret(username=auth.username, password=auth.password)
+    return Secret(username="generated-by-apply", password="generated-by-apply")  # noqa: S106 - says what it is
 
 
 def _host(desired: Desired, peer: str) -> str:

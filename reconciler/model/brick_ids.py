@@ -1,4 +1,4 @@
-"""The ids of a volume's bricks: declared, or chosen so that no two bricks of a volume ever share one."""
+"""The ids of a new volume's bricks: declared, or chosen so that no two share one. Later: diff/lineage.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ _ORDINAL = re.compile(r"-client-([0-9]+)\Z")
 
 
 def brick_ids(volume: VolumeSpec) -> tuple[BrickId, ...]:
-    """Return the bricks' ids: declared, else ``VOL-client-N`` with the position, or the next free number."""
+    """Return the ids of a new volume's bricks.
+
+    They are the declared ones, else ``VOL-client-N`` with the position, or the next free number.
+    """
     taken = {brick.brick_id for brick in volume.bricks if brick.brick_id is not None}
     result: list[BrickId] = []
     for i, brick in enumerate(volume.bricks):
@@ -28,6 +31,12 @@ def brick_ids(volume: VolumeSpec) -> tuple[BrickId, ...]:
     return tuple(result)
 
 
+def number_of(brick_id: BrickId) -> int:
+    """Return the number that a brick id ends with; -1 if it has none, which the schema forbids."""
+    found = _ORDINAL.search(brick_id)
+    return int(found[1]) if found else -1
+
+
 def next_client(ids: Iterable[BrickId]) -> int:
     """Return the number from which on ids of further bricks are free."""
-    return 1 + max((int(match[1]) for text in ids if (match := _ORDINAL.search(text))), default=-1)
+    return 1 + max(map(number_of, ids), default=-1)

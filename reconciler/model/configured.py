@@ -39,8 +39,9 @@ class BrickRecord:
 
     Attributes:
         slot: ``SUBVOLUME.POSITION``, both from 0; with the volume it makes the address ``brick/VOL/SLOT``.
-        brick_id: AFR's name for it (``home-client-2``); the graph names its client xlator by position,
-            the pending xattrs by this.
+        brick_id: AFR's name for it (``home-client-2``): that of its client xlator, and of the pending xattrs
+            about it. A brick that replaces another takes it over (diff/lineage.py).
+        uuid: one for each directory that ever was a brick, in its identity file.
         host: what clients connect to (the peer's address).
         mount: mount point of the filesystem that must hold `path`; empty if the root filesystem was accepted.
         fs_uuid: UUID of that filesystem as observed at plan time; empty if it has none.
@@ -65,7 +66,7 @@ class VolumeRecord:
     Attributes:
         incarnation: how many volumes of this name there have been, this one included.
         generation: counts the committed changes of this volume; agents never go back to a lower one.
-        next_client: number of the next brick id to hand out.
+        next_client: number of the next brick id to hand out; it never falls, whichever bricks leave.
         bricks: in subvolume order.
         options: name and value as declared, sorted by name.
         feature_options: which of `options` a feature's key set: option and feature, sorted by option. They

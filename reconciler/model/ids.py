@@ -28,9 +28,15 @@ def derive_volume_id(cluster: ClusterId, name: VolumeName, incarnation: int) -> 
     return VolumeId(str(uuid.uuid5(_NAMESPACE, f"volume/{cluster}/{name}/{incarnation}")))
 
 
-def derive_brick_uuid(volume: VolumeId, brick_id: BrickId) -> BrickUuid:
-    """Return the UUID of a volume's brick. `brick_id` is never reused inside a volume, so neither is this."""
-    return BrickUuid(str(uuid.uuid5(_NAMESPACE, f"brick/{volume}/{brick_id}")))
+def derive_brick_uuid(volume: VolumeId, brick_id: BrickId, replaced_in: int = 0) -> BrickUuid:
+    """Return the UUID of a volume's brick.
+
+    `brick_id` is never given to two bricks of a volume, but to the one that replaces another; that one's UUID
+    also depends on the generation of the record in which it took the place, `replaced_in`: the directory
+    before it must never be started in its stead.
+    """
+    life = f"/{replaced_in}" if replaced_in else ""
+    return BrickUuid(str(uuid.uuid5(_NAMESPACE, f"brick/{volume}/{brick_id}{life}")))
 
 
 def is_uuid(text: str) -> bool:

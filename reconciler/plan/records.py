@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reconciler.diff.compare import settled_options
@@ -17,7 +17,7 @@ from reconciler.model.ids import (
     derive_volume_id,
 )
 from reconciler.model.observed import ObservedCluster
-from reconciler.volgen.options import creation_defaults
+from reconciler.volgen.options import converted_defaults, creation_defaults
 
 
 @dataclass(slots=True)
@@ -110,6 +110,28 @@ def new_volume(
         next_client=next_client(ids),
     )
     return replace(with_settings(record, spec), generation=1)
+
+
+def successor(
+    record: VolumeRecord, spec: VolumeSpec, next_client: int, bricks: Sequence[BrickRecord]
+) -> VolumeRecord:
+    """Return the record of a volume that has other bricks now, one generation on.
+
+    Args:
+        record: the volume as it was.
+        spec: what is declared now.
+        next_client: `Lineage.next_client` of that change.
+        bricks: the records of its places.
+    """
+    assert spec.shape is not None
+    changed = replace(
+        record,
+        shape=spec.shape,
+        bricks=tuple(bricks),
+        next_client=next_client,
+        pinned=converted_defaults(record.pinned, record.shape, spec.shape),
+    )
+    return with_settings(changed, spec)
 
 
 def with_settings(record: VolumeRecord, spec: VolumeSpec) -> VolumeRecord:

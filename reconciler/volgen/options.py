@@ -56,6 +56,8 @@ _REFUSED = {
     ("replicate", "thin-arbiter"): "a thin arbiter needs a third party that this version does not know",
 }  #: xlator and key of options that would break a volume by themselves
 
+_THREADS = "performance.client-io-threads"
+
 _TIME = re.compile(
     r"\d+(\.\d+)?\s*(s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|wk|weeks?)?",
     re.IGNORECASE | re.ASCII,
@@ -81,8 +83,26 @@ def creation_defaults(shape: Shape) -> tuple[tuple[str, str], ...]:
     """
     defaults = {"transport.address-family": "inet"}
     if shape.type is VolumeType.REPLICATE:
-        defaults |= {"cluster.granular-entry-heal": "on", "performance.client-io-threads": "off"}
+        defaults |= {"cluster.granular-entry-heal": "on", _THREADS: "off"}
     return tuple(sorted(defaults.items()))
+
+
+def converted_defaults(
+    pinned: tuple[tuple[str, str], ...], before: Shape, after: Shape
+) -> tuple[tuple[str, str], ...]:
+    """Return what is left of `creation_defaults` when a volume's shape changes.
+
+    Only ``performance.client-io-threads`` follows the type, as in glusterfs 10.3 glusterd-brick-ops.c:
+    glusterd_op_perform_add_bricks, glusterd_op_remove_brick. ``cluster.granular-entry-heal`` does not: older
+    records of pending entries may exist.
+    """
+    if before.type is after.type:
+        return pinned
+    kept = dict(pinned)
+    kept.pop(_THREADS, None)
+    if after.type is VolumeType.REPLICATE:
+        kept[_THREADS] = "off"
+    return tuple(sorted(kept.items()))
 
 
 def check_options(
