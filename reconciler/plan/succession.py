@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.desired.offline import OfflineCluster, offline_records
-from reconciler.diagnostics import Diagnostic, Severity, SourceSpan
+from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.diff.lineage import Place, lineage
 from reconciler.errors import DesiredStateError
 from reconciler.model.cluster import Desired, VolumeSpec
@@ -37,7 +37,7 @@ def offline_successor(record: VolumeRecord, desired: Desired, spec: VolumeSpec) 
         words = f"volume {spec.name} has id {record.volume_id}, not {spec.volume_id}"
         problems.append(Diagnostic(severity=Severity.ERROR, summary=words, path=f"volume/{spec.name}/id"))
     if problems:
-        raise DesiredStateError([replace(one, span=_span(desired, one.path)) for one in problems])
+        raise DesiredStateError([replace(one, span=desired.spans.get(Address(one.path))) for one in problems])
     cluster = OfflineCluster(desired.spec)
     for brick in record.bricks:
         cluster.take(brick.peer, brick.port)
@@ -56,12 +56,3 @@ def _brick(cluster: OfflineCluster, place: Place) -> BrickRecord:
             fs_uuid=said.fs_uuid or was.fs_uuid,
         )
     return cluster.brick(said, place.slot, place.brick_id, place.uuid)
-
-
-def _span(desired: Desired, address: str) -> SourceSpan | None:
-    """Return where the object at an address stands, or the one that it is a part of."""
-    while address:
-        if found := desired.spans.get(Address(address)):
-            return found
-        address = address.rpartition("/")[0]
-    return None

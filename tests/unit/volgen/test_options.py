@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reconciler.diagnostics import Severity
 from reconciler.model.volume import Shape, VolumeType
 from reconciler.volgen.option_table import rows
-from reconciler.volgen.options import check_options, creation_defaults
+from reconciler.volgen.options import check_options, converted_defaults, creation_defaults
 from reconciler.volgen.settings import boolean, byte_count, size_text
 
 
@@ -125,6 +125,22 @@ def test_replicated_volumes_start_with_more_defaults_than_others() -> None:
         "cluster.granular-entry-heal": "on",
         "performance.client-io-threads": "off",
     }
+
+
+def test_a_conversion_changes_what_glusterd_changes_and_nothing_that_was_never_pinned() -> None:
+    one, two, three = (
+        Shape(type=VolumeType.DISTRIBUTE),
+        Shape(type=VolumeType.REPLICATE, replica=2),
+        Shape(type=VolumeType.REPLICATE, replica=3),
+    )
+    threads = ("performance.client-io-threads", "off")
+    assert converted_defaults((), two, three) == ()
+    assert converted_defaults((), one, two) == (threads,)
+    assert converted_defaults((), two, one) == ()
+    assert converted_defaults(creation_defaults(two), two, three) == creation_defaults(three)
+    alone = dict(converted_defaults(creation_defaults(two), two, one))
+    assert alone == {"transport.address-family": "inet", "cluster.granular-entry-heal": "on"}
+    assert converted_defaults(tuple(sorted(alone.items())), one, two) == creation_defaults(two)
 
 
 @pytest.mark.parametrize(
