@@ -63,8 +63,9 @@ def _volume(name: str, desired: Desired) -> VolumeSpec:
     found = specs.get(VolumeName(name))
     if found is None:
         known = ", ".join(sorted(specs)) or "none"
-        where = ", ".join(desired.files)
-        raise UsageError(f"no volume {name!r} with bricks is declared", hint=f"{where} declares: {known}")
+        raise UsageError(
+            f"no volume {name!r} with bricks is declared", hint=f"{_names(desired)} declares: {known}"
+        )
     return found
 
 
@@ -76,6 +77,11 @@ def _with(desired: Desired, spec: VolumeSpec) -> Desired:
 def _same_cluster(first: Desired, desired: Desired) -> None:
     if first.spec.name != desired.spec.name:
         raise UsageError(
-            f"{', '.join(desired.files)} declares cluster {desired.spec.name}, and not {first.spec.name}",
+            f"{_names(desired)} declares cluster {desired.spec.name}, and not {first.spec.name}",
             hint="--was takes earlier declarations of the same cluster",
         )
+
+
+def _names(desired: Desired) -> str:
+    first, *others = desired.files
+    return f"{first} (and {len(others)} more)" if others else first
