@@ -21,13 +21,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.desired import published
+from reconciler.desired.collect import Fields
 from reconciler.desired.feature_key import Reader, Rule
 from reconciler.errors import EnvironmentProblem
+from reconciler.model.cluster import VolumeSpec
 from reconciler.volgen import brick, client
+from reconciler.volgen.native_names import canonical
 from reconciler.volgen.option_table import rows_by_name
-from reconciler.volgen.slots import BrickSlot, ClientSlot, Slots
+from reconciler.volgen.settings import VolumeSettings, boolean, byte_count
+from reconciler.volgen.slots import BrickSlot, ClientSlot, MissingDaemon, Slots
 
 _NAME = re.compile(r"[a-z][A-Za-z0-9]{0,30}")
+
+
+def _nothing(_: Fields) -> Mapping[str, str]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,20 +48,48 @@ class Feature:
             definitions of the core's schema (``#/$defs/size``). It is closed when it is published: unknown
             keys are refused, keys of the writer's own (``x-``) are allowed.
         options: every volume option that the key may set. They are the feature's own: while the key is there,
-            a volume's ``options`` may not name them; while it is not, they stay as they were applied.
-        read: from the mapping under the key to option values. Called only for what the schema accepts.
+            a volume's ``options`` may name them only with the key's values; while it is not, they stay as
+            they were applied.
+        read: from the mapping under the key to the option values it says. Called only for what the schema
+            accepts.
+        implies: the options that go with these where neither ``options`` nor a profile says anything.
+        switch: the one of `options` without which the others have no effect; empty if there is none.
         rules: what the schema cannot express; the mapping's places give positions.
         client_slots: what it puts into the graphs of clients.
         brick_slots: what it sets in the graphs of bricks.
+        missing_daemons: what it needs and agents of this version do not run. A plan that would switch the
+            feature on is refused.
     """
 
     name: str
     schema: Mapping[str, object]
     options: tuple[str, ...]
     read: Reader
+    implies: Reader = _nothing
+    switch: str = ""
     rules: tuple[Rule, ...] = ()
     client_slots: tuple[ClientSlot, ...] = ()
     brick_slots: tuple[BrickSlot, ...] = ()
+    missing_daemons: tuple[MissingDaemon, ...] = ()
+
+    def own_name(self, option: str) -> str:
+        """Return the feature's name for an option as somebody wrote it; empty if it is none of its own."""
+        name = canonical(option)
+        return name if name in self.options else ""
+
+    def agree(self, one: str, other: str) -> bool:
+        """Return whether two values of an option mean the same to GlusterFS."""
+        return one == other or any(
+            meaning(one) is not None and meaning(one) == meaning(other) for meaning in (boolean, byte_count)
+        )
+
+    def idle_options(self, volume: VolumeSpec, settings: VolumeSettings) -> Iterator[str]:
+        """Yield which of a volume's own options have no effect, because with its settings `switch` is off."""
+        if not self.switch or boolean(settings.value(self.switch) or "off") is not False:
+            return
+        for option in volume.options:
+            if option.origin == "volume" and self.own_name(option.name) not in {"", self.switch}:
+                yield option.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +128,9 @@ def _refuse_unfit(feature: Feature) -> None:
     unknown = sorted(set(feature.options) - rows_by_name().keys())
     if unknown:
         raise EnvironmentProblem(f"feature {name} sets {unknown[0]}, which is no option of GlusterFS")
+    strangers = {feature.switch, *(d.switch for d in feature.missing_daemons)} - {"", *feature.options}
+    if strangers:
+        raise EnvironmentProblem(f"feature {name}: {min(strangers)} is a switch and none of its options")
     closed = sorted({slot.xlator for slot in feature.client_slots} - client.OPEN_PLACES)
     if closed:
         raise EnvironmentProblem(f"feature {name}: a client's graph has no open place for {closed[0]}")

@@ -18,11 +18,12 @@ from reconciler.desired.load import Examined, examine
 from reconciler.desired.rules import BLOCKING_CODES
 from reconciler.diagnostics import Diagnostic, Severity, SourceSpan
 from reconciler.errors import DesiredStateError
-from reconciler.model.cluster import Desired
+from reconciler.model.cluster import Desired, VolumeSpec
 from reconciler.model.ids import Address
 from reconciler.plan.codes import CODES
-from reconciler.volgen.native_names import only_native
+from reconciler.volgen.native_names import canonical, only_native
 from reconciler.volgen.options import check_options
+from reconciler.volgen.settings import VolumeSettings
 
 if TYPE_CHECKING:
     from reconciler.catalogue.index import OptionIndex
@@ -74,7 +75,8 @@ def read(paths: Sequence[str], app: App) -> Declaration:
     """
     given = read_files(paths)
     examined = examine(given.files, app.features(), given.unreadable)
-    examined = examined.also((*_options(examined, app.catalogue), *_acknowledgements(examined)))
+    more = (*_options(examined, app.catalogue), *_features(examined, app), *_acknowledgements(examined))
+    examined = examined.also(more)
     files = tuple(given.files)
     try:
         desired = examined.desired()
@@ -132,6 +134,32 @@ def _options(examined: Examined, catalogue: str) -> list[Diagnostic]:
             placed = replace(problem, span=span, path=address)
             findings.append(_softened(placed, origin) if is_builtin(origin) else placed)
     return findings
+
+
+def _features(examined: Examined, app: App) -> Iterator[Diagnostic]:
+    """Yield what options would need to have their effect: a daemon, or a feature that is off."""
+    registry = app.features()
+    slots = registry.slots()
+    for volume in examined.spec.volumes if examined.spec else ():
+        settings = VolumeSettings({option.name: option.value for option in volume.options})
+        written = {canonical(option.name): option.name for option in volume.options}
+        for missing in slots.missing_daemons(settings):
+            hint = "plan refuses to switch it on" if missing.vital else ""
+            yield _warning(examined, volume, written.get(missing.switch, ""), missing.summary, hint, "GS407")
+        for feature in registry:
+            for name in feature.idle_options(volume, settings):
+                summary = f"option {name} has no effect: {feature.switch} is off"
+                yield _warning(examined, volume, name, summary)
+
+
+def _warning(
+    examined: Examined, volume: VolumeSpec, name: str, summary: str, hint: str = "", code: str = ""
+) -> Diagnostic:
+    address = f"option/{volume.name}/{name}"
+    span = _span_of(examined, address, f"option/{volume.name}")
+    return Diagnostic(
+        severity=Severity.WARNING, summary=summary, span=span, hint=hint, code=code, path=address
+    )
 
 
 def _natives(catalogue: str) -> OptionIndex:

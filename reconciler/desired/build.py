@@ -14,7 +14,7 @@ from reconciler.desired.feature_key import FeatureKey
 from reconciler.desired.places import Place, Places
 from reconciler.desired.plain import show
 from reconciler.desired.scalars import duration_s
-from reconciler.desired.settings import Profiles, read_features, read_options
+from reconciler.desired.settings import Profiles, read_features, read_implied, read_options
 from reconciler.desired.tree import MapNode, Node, ScalarNode
 from reconciler.model.cluster import (
     Acknowledgement,
@@ -150,6 +150,7 @@ class _Volumes:
             effective |= self._profiles.copy(self._default_profiles, fields.place())
         own = read_options(fields, "volume", self._places)
         effective |= own | read_features(fields, self._features, own, self._places)
+        effective |= read_implied(fields, self._features, effective)
         for key, written in effective.items():
             if written.place is not None:
                 self._places.add(f"option/{name}/{key}", written.place)

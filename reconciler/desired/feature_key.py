@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol, TypeAlias
 
 from reconciler.desired.collect import Fields
+from reconciler.desired.scalars import duration_s
 from reconciler.diagnostics import Diagnostic
 from reconciler.model.cluster import VolumeSpec
 
@@ -39,10 +40,45 @@ class FeatureKey(Protocol):
 
     @property
     def read(self) -> Reader:
-        """Return the function from the key's mapping to volume options."""
+        """Return the function from the key's mapping to the volume options that it says."""
+        ...
+
+    @property
+    def implies(self) -> Reader:
+        """Return the function to the options that go with them where nothing in the declaration says more."""
         ...
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         """Return the rules that the schema cannot express."""
         ...
+
+    def own_name(self, option: str) -> str:
+        """Return the feature's name for an option as somebody wrote it; empty if it is none of its own."""
+        ...
+
+    def agree(self, one: str, other: str) -> bool:
+        """Return whether two values of an option mean the same to GlusterFS."""
+        ...
+
+
+def switch(section: Fields, key: str) -> str:
+    """Return what GlusterFS calls a truth value."""
+    return "on" if section.truth(key) else "off"
+
+
+def seconds(section: Fields, key: str) -> str:
+    """Return a duration in seconds, as GlusterFS reads times; empty if the key is absent."""
+    text = section.text(key)
+    return f"{duration_s(text):.0f}" if text else ""
+
+
+def seconds_fit(section: Fields, key: str, lowest: int, highest: int) -> Iterator[Diagnostic]:
+    """Find a duration that is not in whole seconds or out of range (both ends are inside)."""
+    text = section.text(key)
+    if not text:
+        return
+    found = duration_s(text)
+    if found != int(found) or not lowest <= found <= highest:
+        place = section.place(key)
+        yield place.error(f"{key} must be from {lowest}s to {highest}s in whole seconds, found {text}")

@@ -1,8 +1,6 @@
 """The JSON Schema of declarations: the core's file, and a key under every volume for each feature.
 
 What is published (``schemas/cluster.v1.schema.json``) is this for the features that come with the package.
-The core's schema marks keys that a feature will bring one day with ``x-later``: they are refused unless they
-are switched off, so that a declaration written for a later version says so clearly.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ def schema(features: Iterable[FeatureKey]) -> Mapping[str, Any]:
     """Return the schema with the keys of these features. Callers do not change it."""
     whole = _core()
     volume, document = (whole["$defs"][name] for name in ("volume", "volumeSpec"))
-    keys = {f.name: {"type": "object", **f.schema, **_STRICT} for f in sorted(features, key=_name)}
+    keys = {f.name: _closed({"type": "object", **f.schema}) for f in sorted(features, key=_name)}
     references = {name: {"$ref": f"#/$defs/volume/properties/{name}"} for name in keys}
     extended = {
         "volume": {**volume, "properties": {**volume["properties"], **keys}},
@@ -39,13 +37,18 @@ def text(features: Iterable[FeatureKey]) -> str:
 
 def own_keys() -> frozenset[str]:
     """Return the keys of a volume that are the core's and can be no feature's."""
-    return frozenset(_core()["$defs"]["volume"]["properties"]) - later_keys()
+    return frozenset(_core()["$defs"]["volume"]["properties"])
 
 
-def later_keys() -> frozenset[str]:
-    """Return the keys of a volume that are kept for features to come."""
-    keys = _core()["$defs"]["volume"]["properties"]
-    return frozenset(key for key, rules in keys.items() if rules.get("x-later"))
+def _closed(rules: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema of a key with every mapping in it closed."""
+    found = dict(rules)
+    if "properties" in rules:
+        found["properties"] = {name: _closed(inner) for name, inner in rules["properties"].items()}
+        found |= _STRICT
+    if "items" in rules:
+        found["items"] = _closed(rules["items"])
+    return found
 
 
 def _name(feature: FeatureKey) -> str:

@@ -9,12 +9,11 @@ All of them run; each records what it finds. Two grades:
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
 from datetime import date
 
-from reconciler.desired import brick_rules, peer_rules, published
+from reconciler.desired import brick_rules, peer_rules
 from reconciler.desired.build import Built
-from reconciler.desired.collect import Collection, Entry
+from reconciler.desired.collect import Collection
 from reconciler.desired.feature_key import FeatureKey
 from reconciler.desired.places import Places
 from reconciler.model.cluster import VolumeSpec
@@ -69,7 +68,7 @@ def check(built: Built, collection: Collection, places: Places, features: tuple[
         _credentials(volume, places)
         _unique_id(volume, seen_ids, places)
         _features(volume, collection, places, features)
-    _unsupported(collection, places, published.later_keys() - {feature.name for feature in features})
+    _unsupported(collection, places)
 
 
 def _name(volume: VolumeSpec, places: Places) -> None:
@@ -262,13 +261,8 @@ def _features(
                 places.findings += rule(volume, section)
 
 
-def _unsupported(collection: Collection, places: Places, later: AbstractSet[str]) -> None:
-    """Refuse what this version would have to ignore. What is switched off is harmless."""
-    for entry in collection.of("Volume").values():
-        for key in sorted(later):
-            section = entry.fields.section(key)
-            if section is not None and section.text("enabled") not in {"false", "False", "FALSE"}:
-                _refuse(entry, key, f"{key} is not supported by this version", places)
+def _unsupported(collection: Collection, places: Places) -> None:
+    """Refuse what this version would have to ignore."""
     for entry in collection.of("GeoReplication").values():
         if entry.fields.text("state") != "absent":
             places.error(
@@ -276,10 +270,3 @@ def _unsupported(collection: Collection, places: Places, later: AbstractSet[str]
                 "geo-replication is not supported by this version",
                 hint="remove the session",
             )
-
-
-def _refuse(entry: Entry, key: str, summary: str, places: Places) -> None:
-    key_node = entry.fields.node.entries[key][0]
-    place = entry.fields.place(key)
-    span = entry.fields.document.span(key_node)
-    places.error_at(type(place)(span, place.path), summary, hint="remove it, or write enabled: false")

@@ -1,11 +1,12 @@
 """Which options a volume has in the end: defaults < profiles in order < its own. Each knows its origin.
 
-A volume's own are those under ``options`` and those that its features' keys stand for; never both of one.
+A volume's own are those under ``options`` and those that its features' keys say; where both say one, they
+agree. What a feature's key only implies gives way to all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.desired.characters import holds_control
@@ -52,29 +53,53 @@ def read_options(fields: Fields, origin: str, places: Places) -> Effective:
 def read_features(
     fields: Fields, features: Sequence[FeatureKey], own: Effective, places: Places
 ) -> Effective:
-    """Return the options that the features' keys in the mapping `fields` stand for.
+    """Return the options that the features' keys in the mapping `fields` say.
 
-    An option of a feature whose key is there may not be among the volume's `own` too: two places would say
-    what it is.
+    A volume's `own` options may repeat them: what reads a volume's stored options back finds both. Two
+    different values are an error, for nobody could tell which one is meant.
     """
     found: Effective = {}
+    for feature, section in _sections(fields, features):
+        place, said = section.place(), feature.read(section)
+        for name, written in own.items():
+            value, at = said.get(feature.own_name(name)), written.place
+            if value is None or feature.agree(value, written.setting.value):
+                continue
+            assert at is not None
+            hint = f"say it in one place; the key is at {place.span}"
+            places.error_at(
+                at, f"option {name} is {written.setting.value} here and {value} by {feature.name}", hint=hint
+            )
+        for name, value in said.items():
+            _check_value(name, value, place, places)
+        found |= _written(feature, said, place)
+    return found
+
+
+def read_implied(fields: Fields, features: Sequence[FeatureKey], effective: Effective) -> Effective:
+    """Return the options that the features' keys imply and that nothing in `effective` sets."""
+    found: Effective = {}
+    for feature, section in _sections(fields, features):
+        said = {feature.own_name(name) for name in effective}
+        implied = {name: value for name, value in feature.implies(section).items() if name not in said}
+        found |= _written(feature, implied, section.place())
+    return found
+
+
+def _sections(fields: Fields, features: Sequence[FeatureKey]) -> Iterator[tuple[FeatureKey, Fields]]:
     for feature in features:
         section = fields.section(feature.name)
-        if section is None:
-            continue
-        place = section.place()
-        for name in sorted(own.keys() & set(feature.options)):
-            at = own[name].place
-            assert at is not None
-            hint = f"say it under {feature.name}, or remove that key (at {place.span})"
-            places.error_at(at, f"option {name} is what the key {feature.name} decides", hint=hint)
-        for name, value in feature.read(section).items():
-            assert name in feature.options, f"feature {feature.name} sets {name} without owning it"
-            _check_value(name, value, place, places)
-            setting = OptionSetting(
-                name=name, value=value, origin=f"feature {feature.name}", feature=feature.name
-            )
-            found[name] = Written(setting, place)
+        if section is not None:
+            yield feature, section
+
+
+def _written(feature: FeatureKey, options: Mapping[str, str], place: Place) -> Effective:
+    origin = f"feature {feature.name}"
+    found: Effective = {}
+    for name, value in options.items():
+        assert name in feature.options, f"feature {feature.name} sets {name} without owning it"
+        setting = OptionSetting(name=name, value=value, origin=origin, feature=feature.name)
+        found[name] = Written(setting, place)
     return found
 
 

@@ -216,6 +216,14 @@ _TABLE: tuple[tuple[str, str, str, str], ...] = (
     ),
     ("GS406", "an experimental option", "GlusterFS itself calls it experimental.", _ACKNOWLEDGE),
     (
+        "GS407",
+        "an option needs a daemon that does not run",
+        "Agents of this version do not run every daemon of GlusterFS. Where an option without its daemon "
+        "would break writes or promise what nobody does, a plan that switches it on is refused; elsewhere it "
+        "is a warning. validate and volfile take such options, because the volfiles are right.",
+        "Leave the option off.",
+    ),
+    (
         "GS501",
         "a device by its kernel name",
         "Names like /dev/sdb can change at every boot.",

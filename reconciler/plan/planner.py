@@ -172,6 +172,7 @@ class _Planner:
             *refusals.domain_blockers(self._given.desired, record, self._allowed),
             *refusals.id_blockers(record, self._given.configured),
             *refusals.option_blockers(spec, record, self._given.slots, self._given.desired.vouched),
+            *refusals.daemon_blockers(record, self._given.slots, None),
             *refusals.new_brick_blockers(spec, record, self._given.observed),
         ]
         self._by_kind["created"].append(record)
@@ -182,6 +183,7 @@ class _Planner:
         after = with_settings(record, spec)
         refused = list(refusals.option_blockers(spec, after, self._given.slots, self._given.desired.vouched))
         self._blockers += refused
+        self._blockers += refusals.daemon_blockers(after, self._given.slots, record)
         stays_started = record.state is after.state is VolumeState.STARTED
         if not refused and stays_started and _restarts(record, after, self._given.slots):
             self._blockers.append(

@@ -19,6 +19,7 @@ from reconciler.volgen.brick import brick_graph
 from reconciler.volgen.client import client_graph
 from reconciler.volgen.options import check_options
 from reconciler.volgen.services import shd_graph
+from reconciler.volgen.settings import VolumeSettings
 from reconciler.volgen.slots import Slots
 
 NOBODY = Secret(username="-", password="-")  # noqa: S106  credentials do not change a graph's shape
@@ -256,6 +257,18 @@ def option_blockers(
             shd_graph(volume, secret=NOBODY)
     except VolfileError as exc:
         yield Blocker(address=volume.address, code="GS405", summary=exc.message, hint=exc.hint)
+
+
+def daemon_blockers(after: VolumeRecord, slots: Slots, before: VolumeRecord | None) -> Iterator[Blocker]:
+    """Yield options that would be switched on without a daemon that they cannot do without (GS407).
+
+    What is on already stays as it is: refusing every other change of the volume would help nobody.
+    """
+    known = slots.missing_daemons(VolumeSettings(before.effective_options())) if before else ()
+    for missing in slots.missing_daemons(VolumeSettings(after.effective_options())):
+        if missing.vital and missing not in known:
+            hint = "Leave it off with this version."
+            yield Blocker(address=after.address, code="GS407", summary=missing.summary, hint=hint)
 
 
 def layout_blocker(change: LayoutChanged) -> Blocker:

@@ -18,6 +18,7 @@ from reconciler.model.volume import VolumeType
 from reconciler.volgen.graph import Draft, Graph
 from reconciler.volgen.option_table import Rule
 from reconciler.volgen.settings import IO_STATS, VolumeSettings
+from reconciler.volgen.slots import BrickSite
 
 if TYPE_CHECKING:
     from reconciler.model.configured import BrickRecord, Secret, VolumeRecord
@@ -58,7 +59,7 @@ def brick_graph(
     for layer in reversed(_STACK):
         if layer.wanted(site):
             name = brick.path if layer.type == IO_STATS else ""
-            options = slots.brick_options(layer.type, settings, layer.options(site))
+            options = slots.brick_options(layer.type, site, layer.options(site))
             draft.stack(layer.type, options, name=name)
         for xlator_type in settings.debug_types(layer.position):
             if not draft.holds(draft.name_of(xlator_type)):
@@ -80,10 +81,7 @@ def needs_brick_restart(before: Graph, after: Graph) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Site:
-    volume: VolumeRecord
-    brick: BrickRecord
-    settings: VolumeSettings
+class _Site(BrickSite):
     secret: Secret
     shared_brick_count: int
     bind_address: str
@@ -136,7 +134,7 @@ def _io_stats(site: _Site) -> Mapping[str, str]:
 
 def _quota(site: _Site) -> Mapping[str, str]:
     # The option is called uuid and wants the name.
-    return {"volume-uuid": site.volume.name, "server-quota": site.settings.value("features.quota") or "off"}
+    return {"volume-uuid": site.volume.name}
 
 
 def _index(site: _Site) -> Mapping[str, str]:
@@ -151,20 +149,13 @@ def _index(site: _Site) -> Mapping[str, str]:
 
 
 def _marker(site: _Site) -> Mapping[str, str]:
-    return {
-        "volume-uuid": site.volume.volume_id,
-        # glusterd's path, kept so that a taken-over brick sees no change; the file exists only with
-        # geo-replication.
-        "timestamp-file": f"/var/lib/glusterd/vols/{site.volume.name}/marker.tstamp",
-        "quota-version": "1" if site.settings.is_on("features.quota") else "0",
-    }
+    return {"volume-uuid": site.volume.volume_id}
 
 
 def _changelog(site: _Site) -> Mapping[str, str]:
     return {
         "changelog-brick": site.brick.path,
         "changelog-dir": f"{site.brick.path}/.glusterfs/changelogs",
-        "changelog-notification": "on" if site.settings.is_on("features.bitrot") else "off",
     }
 
 
@@ -173,15 +164,12 @@ def _trash(site: _Site) -> Mapping[str, str]:
 
 
 def _posix(site: _Site) -> Mapping[str, str]:
-    options = {
+    return {
         "directory": site.brick.path,
         "volume-id": site.volume.volume_id,
         "fips-mode-rchecksum": "on",
         "shared-brick-count": str(site.shared_brick_count),
     }
-    if site.settings.is_on("features.quota"):
-        options["update-link-count-parent"] = "on"
-    return options
 
 
 def _is_arbiter(site: _Site) -> bool:
@@ -212,13 +200,7 @@ _STACK = (
     _Layer("features/worm"),
     _Layer("features/locks"),
     _Layer("features/access-control", wanted=_switched("features.acl")),
-    _Layer(
-        "features/bitrot-stub",
-        lambda site: {
-            "export": site.brick.path,
-            "bitrot": site.settings.value("features.bitrot") or "disable",
-        },
-    ),
+    _Layer("features/bitrot-stub", lambda site: {"export": site.brick.path}),
     _Layer("features/changelog", _changelog),
     _Layer("features/trash", _trash),
     _Layer("features/arbiter", wanted=_is_arbiter),

@@ -2,10 +2,13 @@
 
 The order of xlators is GlusterFS' and stands in the tables of `brick` and `client`; a feature chooses no
 position. In a client's graph it may put the xlator of an open place there. A brick's xlators are fixed, since
-a running brick cannot change them: there a feature sets options on xlators that are there anyway.
+a running brick cannot change them: there a feature sets options on xlators that are there anyway. What such
+an xlator needs to be loaded at all is in the core's table; what only the feature makes it need is in a slot.
 
 Some options are only half of the truth without their slot: the option table names it (`OptionRow.slot`), and
 a graph that would have to do without is refused, for it would not be the one the volume needs.
+
+The graph alone is not everything either: some options need a daemon (`MissingDaemon`).
 """
 
 from __future__ import annotations
@@ -16,10 +19,19 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler.errors import VolfileError
 from reconciler.volgen.option_table import rows
+from reconciler.volgen.settings import VolumeSettings, boolean
 
 if TYPE_CHECKING:
-    from reconciler.model.configured import VolumeRecord
-    from reconciler.volgen.settings import VolumeSettings
+    from reconciler.model.configured import BrickRecord, VolumeRecord
+
+
+@dataclass(frozen=True, slots=True)
+class BrickSite:
+    """What a brick's graph is made for: a brick of a volume with these options."""
+
+    volume: VolumeRecord
+    brick: BrickRecord
+    settings: VolumeSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +59,51 @@ class BrickSlot:
     Attributes:
         xlator: its type, one of `brick.FIXED_PLACES`.
         key: the xlator's own name of the option.
-        value: what it is for a volume with these options; None leaves it unset.
+        value: what it is on a brick; None leaves it unset.
     """
 
     xlator: str
     key: str
-    value: Callable[[VolumeSettings], str | None]
+    value: Callable[[BrickSite], str | None]
 
     @property
     def place(self) -> str:
         """Return the name by which the option table knows it."""
         return f"brick {self.xlator} {self.key}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingDaemon:
+    """A daemon that an option needs and that agents of this version do not run.
+
+    Once they run it, whoever has the line removes it.
+
+    Attributes:
+        daemon: its name, such as ``quotad``.
+        switch: the option that needs it while it is on.
+        without: what then happens without it.
+        vital: whether the option must not be switched on without it; otherwise it only gives less.
+    """
+
+    daemon: str
+    switch: str
+    without: str
+    vital: bool = True
+
+    @property
+    def summary(self) -> str:
+        """Return what is wrong, in words."""
+        return f"option {self.switch} needs {self.daemon}, which this version does not run: {self.without}"
+
+
+# Options that no feature's key stands for yet. Source for the first: glusterfs 10.3
+# xlators/features/snapview-client/src/snapview-client.c, notify: only the volume's own child decides whether
+# a mount is up.
+_MISSING = (
+    MissingDaemon(
+        daemon="snapd", switch="features.uss", without="the directory .snaps cannot be opened", vital=False
+    ),
+)
 
 
 class GraphFeature(Protocol):
@@ -78,6 +124,11 @@ class GraphFeature(Protocol):
         """Return what it sets in bricks' graphs."""
         ...
 
+    @property
+    def missing_daemons(self) -> tuple[MissingDaemon, ...]:
+        """Return the daemons that it needs and that agents do not run."""
+        ...
+
 
 class Slots:
     """The filled slots of a set of features. A value: made once, passed to every rendering."""
@@ -87,6 +138,7 @@ class Slots:
         self._features = frozenset(feature.name for feature in features)
         self._client = {slot.xlator: slot for feature in features for slot in feature.client_slots}
         self._brick = tuple(slot for feature in features for slot in feature.brick_slots)
+        self._missing = (*_MISSING, *(daemon for feature in features for daemon in feature.missing_daemons))
         self._places = {slot.place for slot in self._client.values()} | {slot.place for slot in self._brick}
 
     def refuse_missing(self, volume: VolumeRecord, settings: VolumeSettings) -> None:
@@ -104,14 +156,16 @@ class Slots:
                     f"option {row.name} needs a feature that fills {row.slot}; none is installed"
                 )
 
+    def missing_daemons(self, settings: VolumeSettings) -> tuple[MissingDaemon, ...]:
+        """Return the daemons that a volume with these options needs and that agents do not run."""
+        return tuple(one for one in self._missing if boolean(settings.value(one.switch) or "off"))
+
     def client_has(self, xlator: str, settings: VolumeSettings) -> bool:
         """Return whether an open place of the client's stack is taken."""
         slot = self._client.get(xlator)
         return slot is not None and slot.wanted(settings)
 
-    def brick_options(
-        self, xlator: str, settings: VolumeSettings, own: Mapping[str, str]
-    ) -> Mapping[str, str]:
+    def brick_options(self, xlator: str, site: BrickSite, own: Mapping[str, str]) -> Mapping[str, str]:
         """Return the options of a brick's xlator: its own and those of the features.
 
         Several features may set the same option if they agree: quota and trash both want links counted.
@@ -121,7 +175,7 @@ class Slots:
         """
         options = dict(own)
         for slot in self._brick:
-            value = slot.value(settings) if slot.xlator == xlator else None
+            value = slot.value(site) if slot.xlator == xlator else None
             if value is not None and options.setdefault(slot.key, value) != value:
                 raise VolfileError(
                     f"{xlator} cannot have {slot.key} both {options[slot.key]} and {value}: "

@@ -14,6 +14,9 @@ from reconciler.volgen.render import all_graphs
 from tests.unit.desired.declarations import REP3, cluster
 from tests.volume_samples import SECRET, SLOTS
 
+#: file name of the first brick's graph
+BRICK = "home.10.0.0.1.b-home-0.vol"
+
 
 def text(*lines: str) -> bytes:
     """Return a declaration of one replica 3 volume with more lines; the first of them is line 14."""
@@ -33,6 +36,12 @@ def errors(*lines: str) -> list[str]:
     except DesiredStateError as exc:
         return [f"{str(one.span)[7:]} {one.summary} ({one.hint})" for one in exc.diagnostics]
     return []
+
+
+def brick_options(found: Mapping[str, Graph], xlator: str) -> Mapping[str, str]:
+    """Return the options of an xlator of the first brick."""
+    (only,) = found[BRICK].of_type(xlator)
+    return only.options
 
 
 def graphs(volume: VolumeRecord) -> Mapping[str, Graph]:

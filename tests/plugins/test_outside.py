@@ -15,7 +15,9 @@ from tests.unit.desired.declarations import REP3, cluster
 
 
 def _with_audit() -> Registry:
-    return Registry((*shipped_features(), feature_of("tests.outside.audit")))
+    """Return the registry of a program with `audit` in place of the shipped feature that has its options."""
+    others = (feature for feature in shipped_features() if feature.name != "changelog")
+    return Registry((*others, feature_of("tests.outside.audit")))
 
 
 @pytest.fixture

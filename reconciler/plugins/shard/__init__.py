@@ -10,7 +10,7 @@ Source: glusterfs 10.3 xlators/features/shard/src/shard.c (options and their ran
 from __future__ import annotations
 
 from reconciler.feature import Feature
-from reconciler.plugins.shard.spec import OPTIONS, SCHEMA, block_size_fits, read
+from reconciler.plugins.shard.spec import OPTIONS, SCHEMA, SWITCH, block_size_fits, read
 from reconciler.plugins.shard.volfile import CLIENT_SLOT
 
 FEATURE = Feature(
@@ -18,6 +18,7 @@ FEATURE = Feature(
     schema=SCHEMA,
     options=OPTIONS,
     read=read,
+    switch=SWITCH,
     rules=(block_size_fits,),
     client_slots=(CLIENT_SLOT,),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from reconciler.desired.feature_key import switch
 from reconciler.desired.scalars import size_bytes
 from reconciler.volgen.settings import size_text
 
@@ -37,7 +38,7 @@ _SMALLEST, _LARGEST = 4 * _MIB, 4 << 40
 
 def read(section: Fields) -> dict[str, str]:
     """Return the volume options that the key stands for."""
-    options = {SWITCH: "on" if section.truth("enabled") else "off"}
+    options = {SWITCH: switch(section, "enabled")}
     size = section.text("blockSize")
     if size:
         options[BLOCK_SIZE] = size_text(size_bytes(size))

@@ -8,7 +8,7 @@ Source: glusterfs 10.3 xlators/features/trash/src/trash.c (options, form of the 
 from __future__ import annotations
 
 from reconciler.feature import Feature
-from reconciler.plugins.trash.spec import OPTIONS, SCHEMA, directory_is_free, read, size_is_something
+from reconciler.plugins.trash.spec import OPTIONS, SCHEMA, SWITCH, directory_is_free, read, size_is_something
 from reconciler.plugins.trash.volfile import LINK_COUNTS
 
 FEATURE = Feature(
@@ -16,6 +16,7 @@ FEATURE = Feature(
     schema=SCHEMA,
     options=OPTIONS,
     read=read,
+    switch=SWITCH,
     rules=(directory_is_free, size_is_something),
     brick_slots=(LINK_COUNTS,),
 )

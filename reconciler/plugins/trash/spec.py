@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from reconciler.desired.feature_key import switch
 from reconciler.desired.scalars import size_bytes
 from reconciler.volgen.settings import size_text
 
@@ -59,7 +60,7 @@ _TAKEN = frozenset({".", "..", ".glusterfs", ".shard"})  #: directories of Glust
 
 def read(section: Fields) -> dict[str, str]:
     """Return the volume options that the key stands for."""
-    options = {SWITCH: _switch(section, "enabled")}
+    options = {SWITCH: switch(section, "enabled")}
     if section.text("directory"):
         options[_DIRECTORY] = section.text("directory")
     if section.text("maxFileSize"):
@@ -68,7 +69,7 @@ def read(section: Fields) -> dict[str, str]:
     if excluded:
         options[_EXCLUDE] = ",".join(excluded)
     if section.text("internalOperations"):
-        options[_INTERNAL] = _switch(section, "internalOperations")
+        options[_INTERNAL] = switch(section, "internalOperations")
     return options
 
 
@@ -85,7 +86,3 @@ def size_is_something(_volume: VolumeSpec, section: Fields) -> Iterator[Diagnost
     if text and not size_bytes(text):
         hint = "to keep nothing write enabled: false"
         yield section.place("maxFileSize").error(f"maxFileSize must be more than 0, found {text}", hint=hint)
-
-
-def _switch(section: Fields, key: str) -> str:
-    return "on" if section.truth(key) else "off"

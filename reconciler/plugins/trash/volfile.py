@@ -9,5 +9,5 @@ from reconciler.volgen.slots import BrickSlot
 LINK_COUNTS = BrickSlot(
     xlator="storage/posix",
     key="update-link-count-parent",
-    value=lambda settings: "on" if settings.is_on(SWITCH) else None,
+    value=lambda site: "on" if site.settings.is_on(SWITCH) else None,
 )

@@ -10,6 +10,7 @@ import pytest
 from reconciler.desired.load import load
 from reconciler.diagnostics import Diagnostic
 from reconciler.errors import DesiredStateError
+from reconciler.shipped import shipped_features
 
 HERE = Path(__file__).parent
 CASES = sorted(path for path in HERE.iterdir() if path.is_dir() and path.name != "__pycache__")
@@ -26,7 +27,7 @@ def shown(found: Diagnostic) -> str:
 def test_the_words_are_the_expected_ones(case: Path) -> None:
     files = [(path.name, path.read_bytes()) for path in sorted(case.glob("*.yaml"))]
     with pytest.raises(DesiredStateError) as caught:
-        load(files)
+        load(files, shipped_features())
     text = "".join(map(shown, caught.value.diagnostics))
     expected = case / "expected.txt"
     if os.environ.get("UPDATE_GOLDEN"):

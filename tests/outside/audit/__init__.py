@@ -6,7 +6,7 @@ Source: glusterfs 10.3 xlators/features/changelog/src/changelog.c (options).
 from __future__ import annotations
 
 from reconciler.feature import Feature
-from tests.outside.audit.spec import OPTIONS, SCHEMA, read, rollover_is_useful
+from tests.outside.audit.spec import OPTIONS, SCHEMA, SWITCH, read, rollover_is_useful
 from tests.outside.audit.volfile import FLUSH_AT_ONCE
 
 FEATURE = Feature(
@@ -14,6 +14,7 @@ FEATURE = Feature(
     schema=SCHEMA,
     options=OPTIONS,
     read=read,
+    switch=SWITCH,
     rules=(rollover_is_useful,),
     brick_slots=(FLUSH_AT_ONCE,),
 )

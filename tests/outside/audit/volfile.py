@@ -8,5 +8,5 @@ from tests.outside.audit.spec import SWITCH
 FLUSH_AT_ONCE = BrickSlot(
     xlator="features/changelog",
     key="fsync-interval",
-    value=lambda settings: "1" if settings.is_on(SWITCH) else None,
+    value=lambda site: "1" if site.settings.is_on(SWITCH) else None,
 )

@@ -36,13 +36,35 @@ def test_a_disabled_key_switches_off_what_a_profile_switched_on() -> None:
     assert off.feature_options == (("features.shard", "shard"),)
 
 
-def test_an_own_option_and_the_key_contradict_each_other_even_if_they_agree() -> None:
-    assert errors("options: {features.shard: on}", "shard: {enabled: true}") == [
-        "14:33 option features.shard is what the key shard decides "
-        "(say it under shard, or remove that key (at c.yaml:15:14))"
-    ]
-    assert errors("options: {features.shard-block-size: 64MB}", "shard: {enabled: true}") != []
-    assert errors("options: {features.shard-lru-limit: 100}", "shard: {enabled: true}") == []
+@pytest.mark.parametrize(
+    ("option", "key", "said"),
+    [
+        ("features.shard: on", "enabled: true", ""),
+        ("features.shard: enable", "enabled: true", ""),
+        ("features.shard: off", "enabled: true", "14:33 option features.shard is off here and on by shard"),
+        ("shard.shard: off", "enabled: true", "14:30 option shard.shard is off here and on by shard"),
+        ("features.shard-block-size: 128MB", "enabled: true", ""),
+        ("features.shard-block-size: 128MB", "enabled: true, blockSize: 128MiB", ""),
+        ("features.shard-block-size: 131072KB", "enabled: true, blockSize: 128MiB", ""),
+        (
+            "features.shard-block-size: 64MB",
+            "enabled: true, blockSize: 128MiB",
+            "14:44 option features.shard-block-size is 64MB here and 128MB by shard",
+        ),
+        ("features.shard-lru-limit: 100", "enabled: true", ""),
+    ],
+)
+def test_an_own_option_may_repeat_the_key_and_must_not_contradict_it(
+    option: str, key: str, said: str
+) -> None:
+    hint = " (say it in one place; the key is at c.yaml:15:14)"
+    assert errors(f"options: {{{option}}}", f"shard: {{{key}}}") == ([said + hint] if said else [])
+
+
+def test_what_the_key_does_not_say_is_the_volumes_own_to_say() -> None:
+    both = record("options: {features.shard-block-size: 128MB}", "shard: {enabled: true}")
+    assert dict(both.options) == {"features.shard": "on", "features.shard-block-size": "128MB"}
+    assert both.feature_options == (("features.shard", "shard"),)
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.cli.root import run
 from reconciler.volgen.brick import needs_brick_restart
-from reconciler.volgen.graph import Graph
-from tests.plugins.declared import errors, graphs, record, text
-
-BRICK = "home.10.0.0.1.b-home-0.vol"
-
-
-def _options(graph: Graph, xlator: str) -> dict[str, str]:
-    (found,) = graph.of_type(xlator)
-    return dict(found.options)
+from tests.plugins.declared import BRICK, brick_options, errors, graphs, record, text
 
 
 @settings(max_examples=50, deadline=None)
@@ -49,10 +41,10 @@ def test_the_key_gives_the_volfiles_of_the_raw_options(
 
 
 def test_posix_counts_links_while_trash_is_on_and_no_brick_restarts_for_it() -> None:
-    on, off = (graphs(record(f"trash: {{enabled: {word}}}"))[BRICK] for word in ("true", "false"))
-    assert _options(on, "storage/posix")["update-link-count-parent"] == "on"
-    assert "update-link-count-parent" not in _options(off, "storage/posix")
-    assert not needs_brick_restart(off, on)
+    on, off = (graphs(record(f"trash: {{enabled: {word}}}")) for word in ("true", "false"))
+    assert brick_options(on, "storage/posix")["update-link-count-parent"] == "on"
+    assert "update-link-count-parent" not in brick_options(off, "storage/posix")
+    assert not needs_brick_restart(off[BRICK], on[BRICK])
 
 
 def test_excluded_directories_are_a_set() -> None:

@@ -269,10 +269,6 @@ def test_restart_delays_are_bounded(delay: str, good: bool) -> None:
 @pytest.mark.parametrize(
     ("more", "spec", "refused"),
     [
-        ("quota: {enabled: true}\n", "", True),
-        ("quota: {enabled: false}\n", "", False),
-        ("bitrot: {enabled: true, scrub: {frequency: weekly, throttle: lazy}}\n", "", True),
-        ("bitrot: {enabled: false}\n", "", False),
         ("", "geoReplication: [{name: g, primary: home, secondary: {host: h, volume: v}}]\n", True),
         (
             "",
