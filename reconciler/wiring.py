@@ -54,6 +54,7 @@ from reconciler.wire.programs import VOLFILE_PORT
 
 LOG = logging.getLogger("gluster-state")
 _LOCK_TIMEOUT_S = 15.0
+_GLUSTER_RUN = Path("/var/run/gluster")  #: glusterfs 10.3 libglusterfs: DEFAULT_VAR_RUN_DIRECTORY
 
 
 def connect(options: Connection, features: Registry) -> ClusterSession:
@@ -207,9 +208,15 @@ def _about(settings: AgentConfig, node: NodeId, boot_id: str, glusterfsd: str, n
 
 
 def _take_directories(paths: NodePaths) -> None:
-    """Make the agent's directories, for root alone, and lock the one with its state."""
+    """Make the agent's directories, for root alone, and lock the one with its state.
+
+    And GlusterFS' own run directory: its place is compiled in, glusterd makes it, no package does. There a
+    brick puts the socket of its changelog; if it cannot, it ends with SIGSEGV at the first change (verified
+    with 10.3: changelog.c goes on without the buffer that changelog_init_rpc did not make).
+    """
     for directory in (paths.state, paths.run, paths.log):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _GLUSTER_RUN.mkdir(mode=0o755, parents=True, exist_ok=True)
     _lock_state(paths.state)
 
 

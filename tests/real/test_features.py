@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.real
 
 
 def _apply(it: Lab, keys: dict[str, str]) -> str:
-    """Apply two distribute volumes of two bricks with these lines; return what was said."""
+    """Apply distribute volumes of two bricks with these lines; return what was said."""
     done = it.cli("apply", "--yes", _declared(it, keys))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -99,3 +100,72 @@ def test_shard_and_trash_from_yaml_to_the_files_on_bricks() -> None:
 
             _apply(it, {**on, "home": "trash: {enabled: false}"})
             eventually(lambda: not _is_kept(it, home / "note"))
+
+
+_XTIME = """
+import os, sys
+for path in sys.argv[1:]:
+    print(path, *(name for name in os.listxattr(path) if name.endswith(".xtime")))
+"""
+
+
+def _marked(it: Lab, name: str) -> bool:
+    """Tell whether the brick that has a file marked it, and its own root, with the time of the change."""
+    done = it.run("find", f"{it.root}/gs1/bricks/home", "-maxdepth", "2", "-name", name, "-size", "+0")
+    (file,) = done.stdout.split()
+    found = it.run(sys.executable, "-c", _XTIME, file, str(Path(file).parent))
+    assert found.returncode == 0, found.stderr
+    return [line.endswith(".xtime") for line in found.stdout.splitlines()] == [True, True]
+
+
+def _is_marked(it: Lab, path: Path) -> bool:
+    """Make a file and tell whether it is marked."""
+    _made(it, path, 1)
+    return _marked(it, path.name)
+
+
+def _records(it: Lab) -> str:
+    """Return what the bricks have written down of changes."""
+    done = it.run(
+        "find", f"{it.root}/gs1/bricks/home", "-path", "*/.glusterfs/changelogs/*", "-name", "CHANGELOG*",
+        "-type", "f", "-exec", "cat", "{}", "+",
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_changelog_and_marker_switched_on_and_off_under_a_mount() -> None:
+    on = "changelog: {enabled: true, rollover: 2s, fsyncInterval: 0s}\n      marker: {enabled: true}"
+    off = "changelog: {enabled: false}\n      marker: {enabled: false}"
+    with lab(nodes=1) as it:
+        _apply(it, {"home": ""})
+        with it.mounted("home") as home:
+            _made(it, home / "before", 1)
+            assert not _marked(it, "before")
+            assert "before" not in _records(it)
+
+            assert "feature changelog" in _apply(it, {"home": on})
+            eventually(lambda: _is_marked(it, home / "marked"))
+            _made(it, home / "written", 1)
+            eventually(lambda: "written" in _records(it))
+            assert not _marked(it, "before")
+
+            _apply(it, {"home": off})
+            eventually(
+                lambda: not _is_marked(it, home / f"plain-{len(it.run('ls', str(home)).stdout.split())}")
+            )
+            it.run("touch", str(home / "unseen"))
+            assert "unseen" not in _records(it)
+
+
+def test_quota_and_bitrot_are_not_switched_on_without_their_daemons() -> None:
+    with lab(nodes=1) as it:
+        _apply(it, {"home": ""})
+        for line, daemon in (
+            ("quota: {enabled: true}", "quotad"),
+            ("options: {features.quota: on}", "quotad"),
+            ("bitrot: {enabled: true}", "bitd"),
+        ):
+            plan = it.cli("plan", _declared(it, {"home": line}))
+            assert plan.returncode == 3, plan.stdout
+            assert "BLOCKED GS407" in plan.stdout
+            assert f"needs {daemon}, which this version does not run" in plan.stdout

@@ -134,6 +134,7 @@ def test_a_feature_changes_no_brick_topology() -> None:
         ("features.shard", "client features/shard"),
         ("features.trash", "brick storage/posix update-link-count-parent"),
         ("features.quota", "brick features/quota server-quota"),
+        ("features.inode-quota", "brick features/marker quota-version"),
         ("features.bitrot", "brick features/bitrot-stub bitrot"),
         ("geo-replication.indexing", "brick features/marker timestamp-file"),
     ],

@@ -96,6 +96,15 @@ def test_what_the_key_only_implies_gives_way_to_what_somebody_wrote(lines: tuple
     assert brick_options(graphs(volume), "features/marker")["inode-quota"] == "on"
 
 
+def test_a_setting_is_there_once_by_whichever_of_its_names_it_was_written() -> None:
+    volume = record("options: {quota.deem-statfs: off}", "quota: {enabled: true}")
+    assert {name for name, _ in volume.options} == {
+        "features.quota",
+        "features.inode-quota",
+        "quota.deem-statfs",
+    }
+
+
 def test_a_profile_wins_over_what_the_key_implies_and_not_over_what_it_says(tmp_path: Path) -> None:
     lines = text("profiles: [p]", "quota: {enabled: true}").decode()
     profile = (
