@@ -22,7 +22,7 @@ from reconciler.model.cluster import Desired, VolumeSpec
 from reconciler.model.ids import Address
 from reconciler.plan.codes import CODES
 from reconciler.volgen.native_names import canonical, only_native
-from reconciler.volgen.options import check_options
+from reconciler.volgen.options import Named, check_options
 from reconciler.volgen.settings import VolumeSettings
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ def _options(examined: Examined, catalogue: str) -> list[Diagnostic]:
     for volume in examined.spec.volumes if examined.spec else ():
         options = {option.name: option for option in volume.options}
         values = {name: one.value for name, one in options.items()}
-        for problem in check_options(values, volume.shape, natives):
+        named = Named(name=volume.name, subvolumes=len(volume.subvolumes()))
+        for problem in check_options(values, volume.shape, natives, volume=named):
             address = f"option/{volume.name}/{problem.path}"
             span = _span_of(examined, address, f"volume/{volume.name}")
             origin = options[problem.path].origin

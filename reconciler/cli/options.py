@@ -20,6 +20,7 @@ from reconciler.volgen.option_facts import (
     listed,
     places_of,
 )
+from reconciler.volgen.option_table import names
 
 _FOLDER = "GlusterFS's xlator folder, such as /usr/lib/x86_64-linux-gnu/glusterfs/10.3/xlator."
 
@@ -135,7 +136,9 @@ def _lines(facts: OptionFacts, places: OptionPlaces, style: Style) -> list[str]:
         ["op-version", ", ".join(map(str, facts.op_versions))],
         ["deprecated", ", ".join(map(str, facts.deprecated))],
         ["level", facts.level.value],
-        ["set by", "" if facts.settable else "the graph, not by administrators"],
+        ["for", f"{facts.volumes} volumes" if facts.volumes else ""],
+        ["needs", facts.needs and f"{facts.needs} on"],
+        ["set by", _setter(facts)],
         ["known from", facts.source],
         ["a change", "; ".join(effect.value for effect in places.effects)],
     ]
@@ -144,6 +147,13 @@ def _lines(facts: OptionFacts, places: OptionPlaces, style: Style) -> list[str]:
         where = [[place.side, place.xlator, place.key or "(whether it is there)"] for place in places.where]
         lines += ["", paint("Lands on", "bold"), *table(where)]
     return lines
+
+
+def _setter(facts: OptionFacts) -> str:
+    if facts.settable:
+        return ""
+    ours = facts.name in names()
+    return "glusterd, for its whole pool" if ours else "the graph, not by administrators"
 
 
 def _range(facts: OptionFacts) -> str:

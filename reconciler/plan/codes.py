@@ -224,6 +224,12 @@ _TABLE: tuple[tuple[str, str, str, str], ...] = (
         "Leave the option off.",
     ),
     (
+        "GS408",
+        "an option newer than a peer's GlusterFS",
+        "Its bricks and clients would not know it: they ignore it or do not start.",
+        "Upgrade GlusterFS on the peer, or leave the option out until then.",
+    ),
+    (
         "GS501",
         "a device by its kernel name",
         "Names like /dev/sdb can change at every boot.",

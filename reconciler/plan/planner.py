@@ -173,6 +173,7 @@ class _Planner:
             *refusals.id_blockers(record, self._given.configured),
             *refusals.option_blockers(spec, record, self._given.slots, self._given.desired.vouched),
             *refusals.daemon_blockers(record, self._given.slots, None),
+            *refusals.version_blockers(spec, record, self._given.observed),
             *refusals.new_brick_blockers(spec, record, self._given.observed),
         ]
         self._by_kind["created"].append(record)
@@ -181,7 +182,10 @@ class _Planner:
     def _change(self, found: VolumeChanged) -> None:
         spec, record = found.spec, found.record
         after = with_settings(record, spec)
-        refused = list(refusals.option_blockers(spec, after, self._given.slots, self._given.desired.vouched))
+        refused = [
+            *refusals.option_blockers(spec, after, self._given.slots, self._given.desired.vouched),
+            *refusals.version_blockers(spec, after, self._given.observed),
+        ]
         self._blockers += refused
         self._blockers += refusals.daemon_blockers(after, self._given.slots, record)
         stays_started = record.state is after.state is VolumeState.STARTED

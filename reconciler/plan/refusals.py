@@ -17,7 +17,8 @@ from reconciler.plan.basis import lost
 from reconciler.plan.step import Blocker
 from reconciler.volgen.brick import brick_graph
 from reconciler.volgen.client import client_graph
-from reconciler.volgen.options import check_options
+from reconciler.volgen.option_rules import too_new
+from reconciler.volgen.options import Named, check_options
 from reconciler.volgen.services import shd_graph
 from reconciler.volgen.settings import VolumeSettings
 from reconciler.volgen.slots import Slots
@@ -242,7 +243,9 @@ def option_blockers(
     """
     wrong = False
     origins = {o.name: o.origin for o in spec.options}
-    for found in check_options({o.name: o.value for o in spec.options}, volume.shape, vouched=vouched):
+    values = {o.name: o.value for o in spec.options}
+    named = Named(name=volume.name, subvolumes=len(volume.bricks) // volume.shape.bricks_per_subvolume)
+    for found in check_options(values, volume.shape, vouched=vouched, volume=named):
         if found.severity.value == "error" and not is_builtin(origins.get(found.path, "")):
             wrong = True
             yield Blocker(
@@ -269,6 +272,23 @@ def daemon_blockers(after: VolumeRecord, slots: Slots, before: VolumeRecord | No
         if missing.vital and missing not in known:
             hint = "Leave it off with this version."
             yield Blocker(address=after.address, code="GS407", summary=missing.summary, hint=hint)
+
+
+def version_blockers(spec: VolumeSpec, volume: VolumeRecord, observed: ObservedCluster) -> Iterator[Blocker]:
+    """Yield options that are newer than the GlusterFS of a node with bricks of the volume (GS408).
+
+    A node that did not say which it has is not judged.
+    """
+    for peer in sorted({brick.peer for brick in volume.bricks}):
+        node = observed.nodes.get(peer)
+        version = node.fact.gluster_version if node and node.fact else ""
+        for name in too_new((option.name for option in spec.options), version):
+            yield Blocker(
+                address=volume.address,
+                code="GS408",
+                summary=f"option {name} is newer than GlusterFS {version} of peer {peer}",
+                hint="Upgrade GlusterFS on the peer, or leave the option out until then.",
+            )
 
 
 def layout_blocker(change: LayoutChanged) -> Blocker:

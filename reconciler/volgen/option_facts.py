@@ -13,12 +13,12 @@ from reconciler.catalogue.index import Native, OptionIndex
 from reconciler.catalogue.option import Level, LibraryOption, OptionType
 from reconciler.volgen.landing import Effect, Landing, effects, landings
 from reconciler.volgen.native_names import canonical, split
-from reconciler.volgen.option_table import OptionRow, Rule, rows, rows_by_name
+from reconciler.volgen.option_table import OptionRow, Rule, names, rows, rows_by_name
 from reconciler.volgen.options import may_be_set, suggestions
 from reconciler.volgen.slots import Slots
 
 #: what the table calls a kind of value -> what the catalogue calls it, where they differ
-_KINDS = {"choice": OptionType.TEXT}
+_KINDS = dict.fromkeys(("choice", "name", "snapshot-directory", "throttle"), OptionType.TEXT)
 _TRANSPORT = "rpc-transport/socket"
 _TABLE = "the names of glusterd 10.3"
 
@@ -40,7 +40,9 @@ class OptionFacts:
         op_versions: cluster versions from which on it exists, newest first; empty if not known.
         deprecated: cluster versions from which on it should not be used.
         level: how much one should know before touching it.
-        settable: whether a declaration may have it; else the graph sets it.
+        volumes: the type of volume that it is for; empty if it is for all.
+        needs: the option that must be on for it; empty if there is none.
+        settable: whether a declaration may have it; else the graph or glusterd sets it.
         source: where this is known from.
     """
 
@@ -56,6 +58,8 @@ class OptionFacts:
     op_versions: tuple[int, ...] = ()
     deprecated: tuple[int, ...] = ()
     level: Level = Level.ADVANCED
+    volumes: str = ""
+    needs: str = ""
     settable: bool = True
     source: str
 
@@ -75,8 +79,8 @@ def listed(index: OptionIndex, pattern: str = "") -> tuple[OptionFacts, ...]:
     """
     wanted = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
     own = {native.name for native in index.natives() if may_be_set(native)}
-    names = sorted({canonical(name) for name in own} | rows_by_name().keys())
-    found = (facts_of(name, index) for name in names if fnmatchcase(name, wanted))
+    every = sorted({canonical(name) for name in own} | rows_by_name().keys())
+    found = (facts_of(name, index) for name in every if fnmatchcase(name, wanted))
     return tuple(facts for facts in found if facts)
 
 
@@ -101,7 +105,7 @@ def close_names(name: str, index: OptionIndex) -> tuple[str, ...]:
 
 
 def _of_table(name: str, index: OptionIndex) -> OptionFacts:
-    own = rows_by_name()[name]
+    own, about = rows_by_name()[name], names()[name]
     row = own[0]
     known = [found for found in (_library_option(row, index) for row in own) if found]
     option = known[0].option if known else LibraryOption(keys=(name,), type=OptionType.ANY)
@@ -117,11 +121,14 @@ def _of_table(name: str, index: OptionIndex) -> OptionFacts:
         high=high,
         values=row.choices or (option.values if not row.kind else ()),
         default=written[-1] if written else option.default,
-        description=_sentence(option.description),
+        description=about.about or _sentence(option.description),
         xlators=tuple(dict.fromkeys(row.xlator for row in own)),
-        op_versions=option.op_versions,
+        op_versions=(about.op_version,),
         deprecated=option.deprecated,
         level=option.level,
+        volumes=about.only,
+        needs=about.needs or about.wants,
+        settable=not about.pool,
         source=f"GlusterFS {index.version}: {paths}" if paths else _TABLE,
     )
 

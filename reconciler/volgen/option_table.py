@@ -8,6 +8,9 @@ A row holds ``name`` (as users write it), ``xlator`` (type), ``key`` (the xlator
 ``kind`` with ``low``, ``high`` and ``choices``. ``slot`` names the slot (`slots`) without which a switch that
 is on makes a wrong graph. A name can have several rows.
 
+What is true of a name whatever its rows, such as the version that it came with, is in ``option_names.json``
+(see `OptionName`).
+
 Source: names, renames and defaults are those glusterd 10.3 accepts (xlators/mgmt/glusterd/src/
 glusterd-volume-set.c); kinds and ranges are those of the option structures in the 10.3 xlator libraries.
 """
@@ -19,6 +22,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from importlib import resources
+from typing import Any
 
 
 class Rule(Enum):
@@ -37,7 +41,7 @@ class Rule(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionRow:
-    """One row. `kind` is ``bool int size percent percent-or-size number time path choice`` or empty (any)."""
+    """One row. `kind` is ``choice``, ``xlator``, one that `option_values` knows, or empty (any value)."""
 
     name: str
     xlator: str
@@ -51,16 +55,44 @@ class OptionRow:
     slot: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionName:
+    """What is true of a name, whatever its rows.
+
+    Attributes:
+        op_version: the operating version that glusterd wants before it takes the name; 1 is older than all.
+        only: the type of volume that has it (a `VolumeType`); empty for all.
+        needs: a switch without which it is refused; empty for none.
+        wants: a switch without which it does nothing; empty for none.
+        pool: whether it is about a whole pool of glusterds and no volume can have it.
+        always: whether its value must be good even where no xlator of the volume reads it.
+        about: what it does, for people; empty where the library of its xlator says so.
+    """
+
+    op_version: int
+    only: str = ""
+    needs: str = ""
+    wants: str = ""
+    pool: bool = False
+    always: bool = False
+    about: str = ""
+
+
 @cache
 def rows() -> tuple[OptionRow, ...]:
     """Return all rows in order."""
-    text = resources.files("reconciler.volgen").joinpath("options.json").read_text(encoding="utf-8")
     return tuple(
         OptionRow(
             **{**row, "rule": Rule(row.get("rule", "set")), "choices": tuple(row.get("choices", ()))},
         )
-        for row in json.loads(text)
+        for row in _data("options.json")
     )
+
+
+@cache
+def names() -> dict[str, OptionName]:
+    """Return what is true of each name. Callers do not change the mapping."""
+    return {name: OptionName(**facts) for name, facts in _data("option_names.json").items()}
 
 
 @cache
@@ -76,3 +108,7 @@ def rows_by_name() -> dict[str, tuple[OptionRow, ...]]:
     for row in rows():
         found[row.name] = (*found.get(row.name, ()), row)
     return found
+
+
+def _data(name: str) -> Any:
+    return json.loads(resources.files("reconciler.volgen").joinpath(name).read_text(encoding="utf-8"))

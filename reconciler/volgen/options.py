@@ -7,8 +7,7 @@ glusterd_op_create_volume.
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,10 @@ from reconciler.catalogue.known import known_options
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.model.volume import VolumeType
 from reconciler.volgen.native_names import canonical, only_native, split
-from reconciler.volgen.option_table import OptionRow, Rule, rows, rows_by_name
-from reconciler.volgen.settings import VolumeSettings, boolean, byte_count
+from reconciler.volgen.option_rules import across, shape_problem
+from reconciler.volgen.option_table import OptionRow, Rule, names, rows, rows_by_name
+from reconciler.volgen.option_values import judged, wanted
+from reconciler.volgen.settings import VolumeSettings, boolean
 from reconciler.volgen.text import unwritable
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ SWITCHES = {
     "performance/readdir-ahead": ("performance.readdir-ahead", "performance.parallel-readdir"),
     "performance/write-behind": ("performance.write-behind",),
 }  #: xlators that a graph has only with one of these options on
+_DEBUGGING = {
+    "debug/trace": "debug.trace",
+    "debug/error-gen": "debug.error-gen",
+    "debug/delay-gen": "debug.delay-gen",
+}
 _UNNAMED = {"arbiter", "barrier", "index", "leases", "marker", "selinux"}  #: in graphs, but in no row
 _PLACED = _UNNAMED | {
     row.xlator.rpartition("/")[2] for row in rows() if row.xlator not in {*_OUTSIDE, "features/bit-rot"}
@@ -58,13 +64,25 @@ _REFUSED = {
 
 _THREADS = "performance.client-io-threads"
 
-_TIME = re.compile(
-    r"\d+(\.\d+)?\s*(s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|wk|weeks?)?",
-    re.IGNORECASE | re.ASCII,
-)
-_PERCENT = re.compile(r"\d+(\.\d+)?%?", re.ASCII)
-_INTEGER = re.compile(r"[+-]?(0x[0-9a-f]+|\d+)", re.IGNORECASE | re.ASCII)
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A volume's name, and how many subvolumes it has; 0 and nothing if that is not known."""
+
+    name: str = ""
+    subvolumes: int = 0
+
+
+UNNAMED = Named()
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """The volume whose options are checked."""
+
+    settings: VolumeSettings
+    shape: Shape | None
+    volume: Named
 
 
 def creation_defaults(shape: Shape) -> tuple[tuple[str, str], ...]:
@@ -110,6 +128,7 @@ def check_options(
     shape: Shape | None = None,
     natives: Callable[[], OptionIndex] = known_options,
     vouched: Collection[str] = (),
+    volume: Named = UNNAMED,
 ) -> tuple[Diagnostic, ...]:
     """Return everything wrong with the options of one volume, by name.
 
@@ -120,16 +139,18 @@ def check_options(
     `natives` gives what libraries know, for ``XLATOR.OPTION`` names; it is called only if there are any.
     Those in `vouched` pass: see `Desired.vouched`.
     """
-    settings = VolumeSettings(options)
+    site = _Site(VolumeSettings(options), shape, volume)
     found = [
         problem
         for name, value in sorted(options.items())
         if (
-            problem := _check(name, value, settings, shape)
+            problem := _check(name, value, site)
             or (None if name in vouched else _check_native(name, value, options, natives))
         )
     ]
-    return (*found, *_same_settings(options), *_contradictions(settings))
+    declared = {canonical(name): name for name in sorted(options)}
+    seen_together = (_as_declared(problem, declared) for problem in across(site.settings))
+    return (*found, *_same_settings(options), *seen_together)
 
 
 def may_be_set(native: Native) -> bool:
@@ -148,7 +169,9 @@ def suggestions(name: str) -> tuple[str, ...]:
     return tuple(get_close_matches(name, known, n=3, cutoff=0.6))
 
 
-def _check(name: str, value: str, settings: VolumeSettings, shape: Shape | None) -> Diagnostic | None:
+def _check(name: str, value: str, site: _Site) -> Diagnostic | None:
+    if problem := unwritable(name):
+        return _error(name, f"an option's name {problem}")
     if problem := unwritable(value):
         return _error(name, f"the value of option {name} {problem}")
     if name.startswith(_FREE):
@@ -158,10 +181,17 @@ def _check(name: str, value: str, settings: VolumeSettings, shape: Shape | None)
         return None if split(name) else _unknown(name, suggestions(name))
     found = (
         _unsupported(known, value)
-        or _bad_value(known, value, settings, shape)
+        or _bad_value(known, value, site)
+        or (shape_problem(known, value, site.shape, site.volume.subvolumes) if site.shape else None)
         or _without_effect(known, value)
     )
-    return found and replace(found, path=name, summary=found.summary.replace(known, name, 1))
+    return found and _as_declared(found, {known: name})
+
+
+def _as_declared(found: Diagnostic, declared: Mapping[str, str]) -> Diagnostic:
+    """Say an option's name as the declaration has it, where rules know it by the table's name."""
+    name = declared[found.path]
+    return replace(found, path=name, summary=found.summary.replace(found.path, name, 1))
 
 
 def _check_native(
@@ -176,8 +206,8 @@ def _check_native(
         return _unknown(name, tuple(dict.fromkeys((*suggestions(name), *natives().close(name))))[:3])
     if refusal := _refusal(name, parts, found):
         return refusal
-    if wanted := _wanted(_native_row(found), value):
-        return _error(name, f"option {name}: {value!r} is not {wanted}")
+    if words := wanted(_native_row(found), value):
+        return _error(name, f"option {name}: {value!r} is not {words}")
     if parts[0] in _PLACED or f"user.xlator.{parts[0]}" in options:
         return None
     summary = f"option {name} has no effect: no graph of the volume has an xlator {parts[0]}"
@@ -198,7 +228,7 @@ def _native_row(native: Native) -> OptionRow:
     """Return what a library says of values in the words of the table."""
     option = native.option
     choices = option.values if option.type.value == "text" else ()
-    kind = "choice" if choices else option.type.value if option.type.value in {*_KINDS, "path"} else ""
+    kind = "choice" if choices else option.type.value if judged(option.type.value) else ""
     return OptionRow(
         name=native.name, xlator="", kind=kind, low=option.lowest, high=option.highest, choices=choices
     )
@@ -210,7 +240,9 @@ def _unknown(name: str, close: tuple[str, ...]) -> Diagnostic:
 
 def _unsupported(name: str, value: str) -> Diagnostic | None:
     """Refuse what would need a part that does not exist here: ignoring it would be a broken promise."""
-    if name == "cluster.server-quorum-type" and value != "none" and boolean(value) is not False:
+    if names()[name].pool:
+        return _error(name, f"option {name} is no option of a volume: it is about all of a glusterd's pool")
+    if name == "cluster.server-quorum-type" and value == "server":
         hint = (
             "Server quorum lived in glusterd, which does not run here. Use cluster.quorum-type for replicas."
         )
@@ -221,26 +253,28 @@ def _unsupported(name: str, value: str) -> Diagnostic | None:
     return _error(name, f"option {name}: {value!r} is not supported", hint)
 
 
-def _bad_value(name: str, value: str, settings: VolumeSettings, shape: Shape | None) -> Diagnostic | None:
-    bad = [(row, words) for row in rows_by_name()[name] if (words := _wanted(row, value))]
+def _bad_value(name: str, value: str, site: _Site) -> Diagnostic | None:
+    bad = [(row, words) for row in rows_by_name()[name] if (words := wanted(row, value, site.volume.name))]
     if not bad:
         return None
-    read = [words for row, words in bad if row.rule is Rule.PERF or _reads(row.xlator, settings, shape)]
+    read = any(row.rule is Rule.PERF or not row.key or _reads(row.xlator, site) for row, _ in bad)
     return Diagnostic(
-        severity=Severity.ERROR if read or not bad[0][0].key else Severity.WARNING,
+        severity=Severity.ERROR if read or names()[name].always else Severity.WARNING,
         summary=f"option {name}: {value!r} is not {bad[0][1]}",
         path=name,
     )
 
 
-def _reads(xlator: str, settings: VolumeSettings, shape: Shape | None) -> bool:
+def _reads(xlator: str, site: _Site) -> bool:
     """Return whether some graph of the volume has an xlator of this type."""
     if xlator in _BY_SHAPE:
-        return shape is None or shape.type is _BY_SHAPE[xlator]
+        return site.shape is None or site.shape.type is _BY_SHAPE[xlator]
     if xlator in _NEVER:
         return False
     switches = SWITCHES.get(xlator, ())
-    return not switches or any(boolean(settings.value(switch) or "off") for switch in switches)
+    if xlator in _DEBUGGING:  # any of the options brings all that are not off: see `debug_types`
+        return any(boolean(site.settings.value(name) or "off") is not False for name in _DEBUGGING.values())
+    return not switches or any(boolean(site.settings.value(switch) or "off") for switch in switches)
 
 
 def _without_effect(name: str, value: str) -> Diagnostic | None:
@@ -255,72 +289,6 @@ def _without_effect(name: str, value: str) -> Diagnostic | None:
     return Diagnostic(severity=Severity.WARNING, summary=summary, path=name)
 
 
-def _wanted(row: OptionRow, value: str) -> str:
-    """Return what the row wants instead of `value`, or an empty string if it is fine."""
-    if row.rule is Rule.DEBUG or not row.kind:
-        return ""
-    if row.kind == "choice":
-        return "" if value in row.choices else f"one of {', '.join(row.choices)}"
-    if row.kind == "path":
-        return "" if value.startswith("/") else "an absolute path"
-    read, words = _KINDS[row.kind]
-    number = read(value)
-    if number is None:
-        return words
-    # Ranges of `percent-or-size` mean one or the other, and time has units: only plain ones are judged.
-    if row.kind in {"int", "size", "number"}:
-        low, high = row.low, row.high
-        if (low is not None and number < low) or (high is not None and number > high):
-            return f"{words} {_span(low, high)}"
-    return ""
-
-
-def _span(low: float | None, high: float | None) -> str:
-    if low is None:
-        return f"up to {high:.15g}"
-    return f"from {low:.15g}" if high is None else f"from {low:.15g} to {high:.15g}"
-
-
-def _integer(text: str) -> float | None:
-    """Read as C does: a leading 0x is hexadecimal, a leading 0 octal (file modes are written so)."""
-    if not _INTEGER.fullmatch(text) or len(text) >= 40:
-        return None
-    digits = text.lstrip("+-")
-    base = 16 if digits[:2].lower() == "0x" else 8 if digits.startswith("0") else 10
-    try:
-        return int(text, base)
-    except ValueError:  # an 8 or 9 in an octal number
-        return None
-
-
-def _number(text: str) -> float | None:
-    return float(text) if _NUMBER.fullmatch(text) and len(text) < 40 else None
-
-
-def _time(text: str) -> float | None:
-    return 0.0 if _TIME.fullmatch(text) else None
-
-
-def _percent(text: str) -> float | None:
-    return float(text.rstrip("%")) if _PERCENT.fullmatch(text) and len(text) < 40 else None
-
-
-def _percent_or_size(text: str) -> float | None:
-    percent = _percent(text)
-    return byte_count(text) if percent is None else percent
-
-
-_KINDS: dict[str, tuple[Callable[[str], float | None], str]] = {
-    "bool": (boolean, "on or off"),
-    "int": (_integer, "an integer"),
-    "number": (_number, "a number"),
-    "size": (byte_count, "a size such as 64KB or 1GB"),
-    "time": (_time, "a time such as 30, 10min or 2hr"),
-    "percent": (_percent, "a percentage"),
-    "percent-or-size": (_percent_or_size, "a percentage or a size"),
-}
-
-
 def _same_settings(options: Mapping[str, str]) -> list[Diagnostic]:
     """Return the options that set what another one sets to another value, under another name."""
     found: list[Diagnostic] = []
@@ -330,18 +298,6 @@ def _same_settings(options: Mapping[str, str]) -> list[Diagnostic]:
         if options[first] != value:
             found.append(_error(name, f"option {name} is {first} by another name, and their values differ"))
     return found
-
-
-def _contradictions(settings: VolumeSettings) -> list[Diagnostic]:
-    def on(name: str) -> bool:
-        return boolean(settings.declared(name) or "off") is True
-
-    pairs = (
-        ("features.read-only", "features.worm"),
-        ("features.read-only", "features.worm-file-level"),
-        ("cluster.nufa", "cluster.switch"),
-    )
-    return [_error(a, f"options {a} and {b} cannot both be on") for a, b in pairs if on(a) and on(b)]
 
 
 def _error(name: str, summary: str, hint: str = "") -> Diagnostic:

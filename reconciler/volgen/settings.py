@@ -19,7 +19,7 @@ IO_STATS = "debug/io-stats"
 _TRUE = frozenset({"1", "on", "yes", "true", "enable"})
 _FALSE = frozenset({"0", "off", "no", "false", "disable"})
 _UNITS = {"": 0, "b": 0, "kb": 1, "mb": 2, "gb": 3, "tb": 4, "pb": 5}
-_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([a-z]*)", re.IGNORECASE | re.ASCII)
+_SIZE = re.compile(r"\s*\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([a-z]*)", re.IGNORECASE | re.ASCII)
 
 
 class VolumeSettings:

@@ -33,6 +33,8 @@ def test_explain_tells_all_that_is_known_of_an_option(capsys: pytest.CaptureFixt
         "op_versions": [1],
         "deprecated": [],
         "level": "advanced",
+        "volumes": "",
+        "needs": "",
         "settable": True,
         "source": "GlusterFS 10.3: xlator/performance/io-threads",
         "effects": ["live on clients", "live on bricks"],
@@ -158,7 +160,7 @@ def test_another_version_or_a_file_may_say_what_the_libraries_know(
     found = answer(
         capsys, "explain", "performance.io-thread-count", "--catalogue", str(tmp_path / "own.json")
     )
-    assert (found["description"], found["op_versions"]) == ("How fast.", [40100, 31306])
+    assert (found["description"], found["op_versions"]) == ("How fast.", [1])
     assert found["source"] == "GlusterFS 10.9: xlator/performance/io-threads"
 
 

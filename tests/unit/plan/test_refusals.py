@@ -11,10 +11,11 @@ from reconciler.diff.change import LayoutChanged, PeerAdded, PeerChanged, Volume
 from reconciler.model.cluster import Acknowledgement, VolumeSpec
 from reconciler.model.configured import ConfiguredCluster, PeerRecord, Retained, Settings, VolumeRecord
 from reconciler.model.ids import PeerName, VolumeId, VolumeName
-from reconciler.model.observed import DISK_TYPES, ObservedCluster, ObservedNode, PathProbe
+from reconciler.model.observed import DISK_TYPES, NodeFact, ObservedCluster, ObservedNode, PathProbe
 from reconciler.model.volume import DeletionPolicy
 from reconciler.plan import refusals
 from reconciler.plan.codes import CODES
+from reconciler.plan.planner import Stamp, make_plan
 from reconciler.plan.step import Blocker
 from tests.plan_world import CLUSTER, World, node_id, simulate
 from tests.unit.desired.declarations import REP3, cluster, desired
@@ -255,6 +256,46 @@ def test_options_must_exist_fit_and_make_a_volfile() -> None:
     both = {"features__read-only": "on", "features__worm": "on"}
     assert options(**both) == ["GS401"]
     assert options(user__xlator__mine="nowhere") == ["GS405"]
+
+
+def ran_by(**versions: str) -> ObservedCluster:
+    """Return an observation of peers with these versions of GlusterFS; one without a version has no facts."""
+    seen = looked(FINE)
+    nodes = {
+        peer: replace(
+            node,
+            fact=NodeFact(
+                node_id=node.node_id, peer=peer, address="a", boot_id="b", agent_version="1",
+                gluster_version=versions[peer], started_at=1,
+            ),
+        )
+        if versions.get(peer)
+        else node
+        for peer, node in seen.nodes.items()
+    }  # fmt: skip
+    return replace(seen, nodes=nodes)
+
+
+def test_an_option_is_no_newer_than_the_glusterfs_of_any_peer_with_bricks() -> None:
+    spec = spec_of(DECLARED + 'options: {ctime.noatime: "on", cluster.use-anonymous-inode: "no"}\n')
+    old = ran_by(gs1="10.3", gs2="8.6", gs3="3.12.15")
+    assert said(refusals.version_blockers(spec, RECORD, old)) == [
+        ("GS408", "option cluster.use-anonymous-inode is newer than GlusterFS 8.6 of peer gs2"),
+        ("GS408", "option cluster.use-anonymous-inode is newer than GlusterFS 3.12.15 of peer gs3"),
+        ("GS408", "option ctime.noatime is newer than GlusterFS 3.12.15 of peer gs3"),
+    ]
+    assert said(refusals.version_blockers(spec, RECORD, ran_by(gs1="10.3", gs2="9.0"))) == []
+
+
+def test_a_plan_asks_every_peer_for_its_version() -> None:
+    text = cluster(REP3 + 'options: {ctime.noatime: "on"}\n')
+    given = World().given(desired(text))
+    facts = ran_by(gs1="10.3", gs2="10.3", gs3="3.12.15").nodes
+    nodes = {p: replace(n, fact=facts[p].fact) for p, n in given.observed.nodes.items() if p in facts}
+    old = replace(given, observed=replace(given.observed, nodes=nodes))
+    stamp = Stamp(plan_id="p", now=0, tool_version="0")
+    assert [b.code for b in make_plan(given, stamp).blockers] == []
+    assert [b.code for b in make_plan(old, stamp).blockers] == ["GS408"]
 
 
 def test_a_layout_is_not_changed() -> None:

@@ -13,7 +13,7 @@ from reconciler.volgen.brick import brick_graph
 from reconciler.volgen.client import client_graph
 from reconciler.volgen.landing import landings
 from reconciler.volgen.native_names import FILES, canonical, split
-from reconciler.volgen.option_table import rows_by_name
+from reconciler.volgen.option_table import names, rows_by_name
 from reconciler.volgen.options import check_options, may_be_set
 from reconciler.volgen.services import shd_graph
 from tests.volume_samples import SECRET, SLOTS, volume
@@ -24,12 +24,24 @@ VALUES = {
     OptionType.TIME: "30",
     OptionType.PERCENT: "7",
     OptionType.SIZE: "1MB",
+    OptionType.PRIORITY_LIST: "*.jpg:1",
 }
+BY_ANOTHER_NAME = {
+    "server.auth.addr.*.allow": "auth.allow",
+    "server.auth.addr.*.reject": "auth.reject",
+    "server.ssl-allow": "auth.ssl-allow",
+}
+SPECIAL = {"throttle": "lazy", "snapshot-directory": ".snaps", "name": "bin"}  #: kinds of the table alone
 REFUSED = {"replicate.thin-arbiter"}
 
 
 def good_value(native: Native) -> str:
     option = native.option
+    own = rows_by_name().get(canonical(native.name), ())
+    if own and own[0].choices:
+        return own[0].choices[0]
+    if own and own[0].kind in SPECIAL:
+        return SPECIAL[own[0].kind]
     if option.values:
         return option.values[0]
     if option.type in (OptionType.INT, OptionType.SIZE, OptionType.NUMBER) and option.lowest is not None:
@@ -38,12 +50,25 @@ def good_value(native: Native) -> str:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_only_what_the_graph_fills_in_is_settable_in_a_library_and_not_by_its_name(version: str) -> None:
+    """Each of these has a name of the table, which knows the brick's path that belongs into the key."""
+    index = OptionIndex(known_catalogue(version))
+    left_out = {
+        native.name for native in index.natives() if native.option.settable and not may_be_set(native)
+    }
+    assert left_out == set(BY_ANOTHER_NAME)
+    assert set(BY_ANOTHER_NAME.values()) <= rows_by_name().keys()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_every_settable_option_of_every_xlator_may_be_declared(version: str) -> None:
     index = OptionIndex(known_catalogue(version))
     settable = [native for native in index.natives() if may_be_set(native)]
     assert len(settable) > 270
     for native in settable:
-        options = {native.name: good_value(native)}
+        known = names().get(canonical(native.name))
+        switch = {known.needs: "on"} if known and known.needs else {}
+        options = {native.name: good_value(native), **switch}
         errors = [f for f in check_options(options, natives=lambda: index) if f.severity is Severity.ERROR]
         assert bool(errors) is (native.name in REFUSED), errors
 
