@@ -54,24 +54,53 @@ class Landing:
 
 #: keys that xlators read when they start and never again, although they are settable.
 #: Source: glusterfs 10.3, the options that an xlator's init reads (GF_OPTION_INIT) and its reconfigure does
-#: not; xlators/features/snapview-client/src/snapview-client.c: "is NOT reconfigurable".
+#: not; xlators/features/snapview-client/src/snapview-client.c: "is NOT reconfigurable";
+#: rpc/rpc-lib/src/rpc-transport.c (client-bind-insecure).
 READ_ONCE = frozenset(
     [
         ("cluster/disperse", "ec-read-mask"),
         ("cluster/distribute", "xattr-name"),
+        ("cluster/nufa", "local-volume-name"),
+        ("cluster/switch", "pattern.switch.case"),
+        ("debug/delay-gen", "delay-duration"),
+        ("debug/delay-gen", "delay-percentage"),
+        ("debug/delay-gen", "enable"),
         ("debug/io-stats", "ios-dnscache-ttl-sec"),
         ("features/cdc", "compression-level"),
         ("features/cdc", "debug"),
         ("features/cdc", "mem-level"),
         ("features/cdc", "min-size"),
         ("features/cdc", "window-size"),
+        ("features/cloudsync", "cloudsync-storetype"),
         ("features/shard", "shard-lru-limit"),
         ("features/snapview-client", "snapdir-entry-path"),
         ("performance/io-threads", "idle-time"),
         ("performance/quick-read", "max-file-size"),
         ("performance/read-ahead", "force-atime-update"),
         ("performance/write-behind", "aggregate-size"),
+        ("protocol/client", "client-bind-insecure"),
+        ("protocol/client", "tcp-window-size"),
+        ("protocol/server", "tcp-window-size"),
         ("storage/posix", "janitor-sleep-duration"),
+    ]
+)
+#: keys that are still written into graphs and that no line of their xlators reads any more.
+#: Source: glusterfs 10.3 xlators/cluster/afr/src, xlators/features/quota/src;
+#: xlators/storage/posix/src/posix-common.c: set_xattr_user_namespace_mode (for macOS);
+#: glusterfsd/src/glusterfsd.c (global-threading is an argument of processes, which nobody gives them here)
+UNREAD = frozenset(
+    [
+        ("cluster/replicate", "data-change-log"),
+        ("cluster/replicate", "entry-change-log"),
+        ("cluster/replicate", "metadata-change-log"),
+        ("cluster/replicate", "quorum-reads"),
+        ("cluster/replicate", "readdir-failover"),
+        ("cluster/replicate", "self-heal-readdir-size"),
+        ("cluster/replicate", "strict-readdir"),
+        ("cluster/replicate", "use-compound-fops"),
+        ("debug/io-stats", "global-threading"),
+        ("features/quota", "limit-set"),
+        ("storage/posix", "xattr-user-namespace-mode"),
     ]
 )
 #: keys below it are read when a connection is made
@@ -122,6 +151,8 @@ def _effect(place: Landing) -> Effect:
     live, start, topology = _LIVE[Side(place.side)]
     if not place.key:
         return topology
+    if (place.xlator, place.key) in UNREAD:
+        return Effect.NONE
     once = (place.xlator, place.key) in READ_ONCE or place.key.startswith(_CONNECTION)
     return start if once else live
 

@@ -16,7 +16,7 @@ from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.model.volume import VolumeType
 from reconciler.volgen.native_names import canonical, only_native, split
 from reconciler.volgen.option_rules import across, shape_problem
-from reconciler.volgen.option_table import OptionRow, Rule, names, rows, rows_by_name
+from reconciler.volgen.option_table import OptionRow, Rule, names, rows, rows_by_name, rows_by_rule
 from reconciler.volgen.option_values import judged, wanted
 from reconciler.volgen.settings import VolumeSettings, boolean
 from reconciler.volgen.text import unwritable
@@ -160,13 +160,19 @@ def may_be_set(native: Native) -> bool:
 
 
 def suggestions(name: str) -> tuple[str, ...]:
-    """Return known option names close to `name`, best first, at most three."""
-    known = rows_by_name()
-    if "." not in name:
-        same_key = [other for other in known if other.partition(".")[2] == name]
+    """Return known option names close to `name`, best first, at most three.
+
+    ``performance.md-cache`` means the option that brings this xlator, whatever that is called.
+    """
+    known, wanted_name = rows_by_name(), name.lower()
+    key = wanted_name.partition(".")[2]
+    if not key:
+        same_key = [other for other in known if other.partition(".")[2] == wanted_name]
         if same_key:
             return tuple(sorted(same_key)[:3])
-    return tuple(get_close_matches(name, known, n=3, cutoff=0.6))
+    switch = [row.name for row in rows_by_rule()[Rule.PERF] if row.xlator.rpartition("/")[2] == key]
+    close = get_close_matches(wanted_name, known, n=3, cutoff=0.6)
+    return tuple(dict.fromkeys((*switch, *close)))[:3]
 
 
 def _check(name: str, value: str, site: _Site) -> Diagnostic | None:

@@ -528,6 +528,37 @@ def _with_options(tmp_path: Path, *lines: str) -> str:
     return str(path)
 
 
+@pytest.mark.parametrize(
+    ("line", "column", "words"),
+    [
+        (r'user.note: "a\nend-volume"', 20, "option user.note: the value "),
+        (r'user.note: "a\0b"', 20, "text holds a control character"),
+        (r'auth.allow: "`reboot`"', 21, "option auth.allow: backticks"),
+        (r'user.note: "a\Nb"', 20, "text holds a control character"),
+        ("user.note: " + "x" * 70_000, 20, "option user.note: the value "),
+        (r'"user.a\nb": "on"', 9, "'user.a\\nb' is no option name"),
+        ("auth.allow: 'end-volume x'", 21, "is not a list of addresses"),
+    ],
+)
+def test_what_could_become_a_line_of_a_volfile_is_refused_in_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, column: int, words: str
+) -> None:
+    path = _with_options(tmp_path, line)
+    assert run(["validate", path]) == 65
+    out = capsys.readouterr().out
+    assert out.startswith(f"{path}:14:{column}: error: ")
+    assert words in out.splitlines()[0]
+
+
+def test_a_rule_over_two_options_is_placed_at_the_name_that_was_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _with_options(tmp_path, "worm.worm: on", "read-only.read-only: on")
+    assert run(["validate", path]) == 65
+    out = capsys.readouterr().out
+    assert out.startswith(f"{path}:15:30: error: options read-only.read-only and features.worm cannot")
+
+
 def test_options_by_the_names_of_xlators_are_checked_in_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from reconciler.catalogue.document import read_catalogue
 from reconciler.cli.root import run
+from reconciler.volgen.option_table import names
 from tests.xlator_sources import build, source
 
 
@@ -74,6 +76,65 @@ def test_explain_for_people(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_what_a_change_takes(capsys: pytest.CaptureFixture[str], name: str, effects: list[str]) -> None:
     assert answer(capsys, "explain", name)["effects"] == effects
+
+
+@pytest.mark.parametrize(
+    ("name", "effects"),
+    [
+        ("network.ping-timeout", ["live on clients", "live in the self-heal daemon"]),
+        ("network.tcp-window-size", ["clients remount", "bricks restart", "the self-heal daemon restarts"]),
+        ("cluster.quorum-type", ["live on clients", "live in the self-heal daemon"]),
+        ("cluster.quorum-reads", ["no effect here"]),
+        ("cluster.strict-readdir", ["no effect here"]),
+        ("cluster.local-volume-name", ["clients remount"]),
+        ("cluster.lookup-optimize", ["live on clients"]),
+        ("delay-gen.enable", ["clients remount", "bricks restart"]),
+        ("features.read-only", ["live on bricks"]),
+        ("features.worm-files-deletable", ["live on bricks"]),
+        ("features.cloudsync-storetype", ["clients remount"]),
+        ("features.cloudsync-remote-read", ["live on clients"]),
+        ("config.global-threading", ["no effect here"]),
+        ("server.root-squash", ["live on clients", "live on bricks"]),
+        ("server.anonuid", ["live on bricks"]),
+        ("auth.allow", ["live on bricks"]),
+        ("storage.reserve", ["live on bricks"]),
+        ("performance.aggregate-size", ["clients remount"]),
+        ("performance.write-behind-window-size", ["live on clients"]),
+        ("performance.nl-cache-timeout", ["live on clients"]),
+        ("performance.parallel-readdir", ["clients switch to a new graph"]),
+        ("cluster.switch-pattern", ["clients remount"]),
+        ("client.bind-insecure", ["clients remount", "the self-heal daemon restarts"]),
+        ("server.ssl", ["bricks restart"]),
+        ("diagnostics.latency-measurement", ["live on clients", "live on bricks"]),
+    ],
+)
+def test_what_a_change_takes_is_what_the_xlators_do(
+    capsys: pytest.CaptureFixture[str], name: str, effects: list[str]
+) -> None:
+    """Each was looked up in the reconfigure function of glusterfs 10.3's xlator."""
+    assert answer(capsys, "explain", name)["effects"] == effects
+
+
+def test_every_option_of_the_table_is_described(capsys: pytest.CaptureFixture[str]) -> None:
+    ours = {name: facts for name, facts in names().items() if facts.about}
+    assert len(ours) >= 134
+    assert [name for name, facts in ours.items() if not re.fullmatch(r"[A-Z].{20,119}\.", facts.about)] == []
+    listed = {one["name"]: one for one in answer(capsys, "list")}
+    assert listed.keys() >= names().keys()
+    assert [name for name in names() if len(listed[name]["description"]) < 20] == []
+    assert {n: listed[n]["op_versions"] for n in names()} == {n: [f.op_version] for n, f in names().items()}
+
+
+def test_explain_says_for_which_volumes_and_by_whom(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, line in (
+        ("disperse.quorum-count", "for disperse volumes"),
+        ("features.trash-dir", "needs features.trash on"),
+        ("cluster.brick-multiplex", "set by glusterd, for its whole pool"),
+        ("posix.directory", "set by the graph, not by administrators"),
+        ("rebalance.ensure-durability", "op-version 100000"),
+    ):
+        assert run(["options", "explain", name]) == 0
+        assert line in [" ".join(shown.split()) for shown in capsys.readouterr().out.splitlines()]
 
 
 def test_one_name_may_land_on_several_xlators(capsys: pytest.CaptureFixture[str]) -> None:
