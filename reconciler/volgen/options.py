@@ -182,6 +182,8 @@ def _check(name: str, value: str, site: _Site) -> Diagnostic | None:
         return _error(name, f"the value of option {name} {problem}")
     if name.startswith(_FREE):
         return None
+    if value.isspace():
+        return _error(name, f"the value of option {name} is nothing but blanks")
     known = canonical(name)
     if known not in rows_by_name():
         return None if split(name) else _unknown(name, suggestions(name))
@@ -277,9 +279,9 @@ def _reads(xlator: str, site: _Site) -> bool:
         return site.shape is None or site.shape.type is _BY_SHAPE[xlator]
     if xlator in _NEVER:
         return False
+    if xlator in _DEBUGGING:  # the value is a place: whatever is not off may bring it
+        return boolean(site.settings.value(_DEBUGGING[xlator]) or "off") is not False
     switches = SWITCHES.get(xlator, ())
-    if xlator in _DEBUGGING:  # any of the options brings all that are not off: see `debug_types`
-        return any(boolean(site.settings.value(name) or "off") is not False for name in _DEBUGGING.values())
     return not switches or any(boolean(site.settings.value(switch) or "off") for switch in switches)
 
 

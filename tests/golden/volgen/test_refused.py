@@ -1,6 +1,6 @@
 """What a real glusterd 10.3 refused on the volumes of the oracle cases: we refuse it too.
 
-What differs on purpose: docs/decisions/0031-what-is-refused-of-options.md.
+What differs on purpose: docs/decisions/0023-what-is-refused-of-options.md.
 """
 
 from __future__ import annotations

@@ -148,6 +148,8 @@ def test_options_of_a_whole_pool_are_no_options_of_a_volume(name: str) -> None:
         ("network.ping-timeout", "20min"),
         ("cluster.server-quorum-type", "off"),
         ("storage.max-hardlinks", "-5"),
+        ("geo-replication.indexing", "5"),
+        ("ssl.own-cert", "   "),
     ],
 )
 def test_values_that_glusterd_judges_whatever_the_volume_reads(name: str, value: str) -> None:
@@ -158,7 +160,8 @@ def test_values_for_a_debugging_xlator_count_once_one_is_placed() -> None:
     bad = {"debug.log-file": "perhaps"}
     assert errors(bad) == []
     assert len(warnings(bad)) == 1
-    assert len(errors({**bad, "debug.error-gen": "posix"})) == 1
+    assert errors({**bad, "debug.error-gen": "posix", "debug.trace": "off"}) == []
+    assert len(errors({**bad, "debug.trace": "posix"})) == 1
 
 
 def test_a_subvolume_to_read_from_is_one_of_the_volume() -> None:
