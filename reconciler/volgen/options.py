@@ -189,8 +189,8 @@ def _check(name: str, value: str, site: _Site) -> Diagnostic | None:
         return None if split(name) else _unknown(name, suggestions(name))
     found = (
         _unsupported(known, value)
-        or _bad_value(known, value, site)
         or (shape_problem(known, value, site.shape, site.volume.subvolumes) if site.shape else None)
+        or _bad_value(known, value, site)
         or _without_effect(known, value)
     )
     return found and _as_declared(found, {known: name})
@@ -254,6 +254,8 @@ def _unsupported(name: str, value: str) -> Diagnostic | None:
         hint = (
             "Server quorum lived in glusterd, which does not run here. Use cluster.quorum-type for replicas."
         )
+    elif name == "ganesha.enable" and boolean(value):
+        hint = "There is no NFS-Ganesha here."
     elif name == "config.transport" and value != "tcp":
         hint = "The only transport is tcp."
     else:

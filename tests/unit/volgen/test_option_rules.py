@@ -41,6 +41,8 @@ def test_an_option_of_one_type_of_volume_is_refused_on_the_others(name: str, onl
     for kind, shape in SHAPES.items():
         expected = [] if kind == only else [f"option {name} cannot be set on a {kind} volume"]
         assert errors(options, shape) == expected
+        if kind != only:
+            assert errors({name: "no such value"}, shape) == expected
     assert errors(options) == []
 
 
@@ -149,6 +151,8 @@ def test_options_of_a_whole_pool_are_no_options_of_a_volume(name: str) -> None:
         ("cluster.server-quorum-type", "off"),
         ("storage.max-hardlinks", "-5"),
         ("geo-replication.indexing", "5"),
+        ("features.scrub-throttle", "frantic"),
+        ("config.memory-accounting", "5"),
         ("ssl.own-cert", "   "),
     ],
 )

@@ -127,7 +127,8 @@ def test_server_quorum_is_refused_and_not_ignored() -> None:
 
 
 def test_an_option_of_a_service_that_does_not_run_is_a_warning() -> None:
-    assert only_problem("ganesha.enable", "on")[0] is Severity.WARNING
+    assert only_problem("ganesha.enable", "off")[0] is Severity.WARNING
+    assert only_problem("ganesha.enable", "on")[0] is Severity.ERROR
     assert only_problem("nfs.disable", "off")[0] is Severity.WARNING
 
 
