@@ -75,8 +75,10 @@ def read(paths: Sequence[str], app: App) -> Declaration:
     """
     given = read_files(paths)
     examined = examine(given.files, app.features(), given.unreadable)
-    more = (*_options(examined, app.catalogue), *_features(examined, app), *_acknowledgements(examined))
-    examined = examined.also(more)
+    options = _options(examined, app.catalogue)
+    refused = {found.path for found in options if found.severity is Severity.ERROR}
+    idle = (found for found in _features(examined, app) if found.path not in refused)
+    examined = examined.also((*options, *idle, *_acknowledgements(examined)))
     files = tuple(given.files)
     try:
         desired = examined.desired()

@@ -13,8 +13,14 @@ from tests.plugins.declared import text
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (("options: {features.trash-dir: .bin}",), ["14:37 features.trash-dir features.trash"]),
-        (("options: {trash.trash-dir: .bin}",), ["14:34 trash.trash-dir features.trash"]),
+        (
+            ("options: {features.trash-max-filesize: 1MB}",),
+            ["14:46 features.trash-max-filesize features.trash"],
+        ),
+        (
+            ("options: {trash.trash-eliminate-path: /tmp}",),
+            ["14:46 trash.trash-eliminate-path features.trash"],
+        ),
         (("options: {features.trash-dir: .bin, features.trash: on}",), []),
         (("options: {features.trash-dir: .bin}", "trash: {enabled: true}"), []),
         (
@@ -36,6 +42,17 @@ def test_an_option_of_a_feature_that_is_off_has_no_effect(
         f"{place}: warning: option {option} has no effect: {switch} is off"
         for place, option, switch in expected
     ]
+
+
+def test_an_option_that_is_refused_is_not_warned_about_as_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_bytes(text("options: {features.trash-dir: .bin}"))
+    assert run(["validate", str(file)]) == 65
+    said = capsys.readouterr().out
+    assert "14:37: error: option features.trash-dir needs features.trash on" in said
+    assert "has no effect" not in said
 
 
 @pytest.mark.parametrize(
