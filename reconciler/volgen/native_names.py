@@ -22,15 +22,26 @@ FILES = {
     "posix-locks": "locks",
     "stat-prefetch": "md-cache",
 }
+#: second names of keys: xlator and second name -> first name. A process reads the second one when it starts and
+#: never when its options change (glusterfs 10.3 libglusterfs/src/options.c: xl_opt_validate puts the first
+#: one in its place; graph.c: glusterfs_graph_reconfigure does not go through it).
+KEYS = {
+    ("client", "rpc-timeout"): "frame-timeout",
+    ("bit-rot", "scrub"): "scrubber",
+    ("error-gen", "error-fops"): "enable",
+    ("io-cache", "force-revalidate-timeout"): "cache-timeout",
+    ("write-behind", "window-size"): "cache-size",
+}
 _FREE = "user."
 
 
 def split(name: str) -> tuple[str, str] | None:
-    """Return xlator and key of a name that the table does not have; None for names that are not such."""
+    """Return xlator and first key of a name that the table does not have; None for names that are not such."""
     word, _, key = name.partition(".")
     if name in rows_by_name() or name.startswith(_FREE) or word in _families() or not word or not key:
         return None
-    return FILES.get(word, word), key
+    xlator = FILES.get(word, word)
+    return xlator, KEYS.get((xlator, key), key)
 
 
 def canonical(name: str) -> str:
