@@ -74,3 +74,49 @@ def build(path: Path, text: str, *flags: str) -> Path:
         timeout=60,
     )
     return path
+
+
+#: what follows `init` and `fini` in xlator_api_t of release 10 (glusterfs 10.3 xlator.h)
+_REST = (
+    "int (*reconfigure)(void **, void *); void *mem_acct_init, *dump_metrics, *notify;"
+    "void *fops, *cbks, *dumpops, *pass_through_fops;"
+)
+_LOADABLE = """
+int dict_get_str(void *, const char *, char **);
+int gf_proc_dump_add_section(const char *, ...);
+int gf_proc_dump_write(const char *, const char *, ...);
+static char mode[64] = "slow";
+static int take(void *options) {{
+  char *text = 0;
+  if (dict_get_str(options, "mode", &text) == 0)
+    for (int i = 0; i < 63 && (mode[i] = text[i]); i++);
+  return 0;
+}}
+static int init(void **this) {{ return take(this[7]); }}
+static int reconfigure(void **this, void *options) {{ return take(options); }}
+static int priv(void **this) {{
+  gf_proc_dump_add_section("{name}.private");
+  return gf_proc_dump_write("{name}.mode", "%s", mode);
+}}
+static void *fops[256], *dumpops[16] = {{priv}};
+static option_t table[] = {{
+  {{.key = {{"mode"}}, .type = 1, .value = {{"fast", "slow"}}, .def = "slow", .op_version = {{100000}},
+    .flags = 1 | 32, .text = "How it goes."}},
+  {{.key = {{0}}}},
+}};
+api_t xlator_api = {{
+  .op_version = {{100000}}, .name = "{name}", .options = table, .category = 3, .init = init,
+  .reconfigure = reconfigure, .fops = fops, .dumpops = dumpops,
+}};
+"""
+
+
+def loadable(name: str) -> str:
+    """Return the C source of an xlator that a GlusterFS 10 loads: it passes everything through.
+
+    It has one option, ``mode`` (fast or slow), takes a new value while it runs, and tells it in a statedump.
+    The eighth pointer of an xlator is its options (xlator.h: struct _xlator).
+    """
+    api = API["5"].replace("(*init)(void *)", "(*init)(void **)") + _REST
+    structs = f"typedef struct {{ {OPTION['5']} }} option_t;\ntypedef struct {{ {api} }} api_t;\n"
+    return structs + _LOADABLE.format(name=name)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from reconciler.catalogue.versions import DEFAULT, VERSIONS
+from reconciler.catalogue.versions import DEFAULT, INSTALLED, VERSIONS
 from reconciler.cli.app import App
 from reconciler.errors import UsageError
 from reconciler.model.endpoints import address_of
@@ -61,10 +61,10 @@ def allow(function: F) -> F:
 def catalogue(function: F) -> F:
     """Declare which libraries' options count; the app gets the value."""
     return flag(
-        "--catalogue", metavar="FILE|VERSION", default=DEFAULT, show_default=True,
+        "--catalogue", metavar="FILE|DIR|VERSION", default=DEFAULT, show_default=True,
         expose_value=False, callback=_on_catalogue,
-        help="What GlusterFS's libraries know: a file of 'options dump', or a version that comes along "
-        f"({', '.join(VERSIONS)}).",
+        help="What GlusterFS's libraries know: a file of 'options dump', a folder of libraries (of this "
+        f"machine: {INSTALLED}), or a version that comes along ({', '.join(VERSIONS)}).",
     )(function)  # fmt: skip
 
 

@@ -22,9 +22,9 @@ FILES = {
     "posix-locks": "locks",
     "stat-prefetch": "md-cache",
 }
-#: second names of keys: xlator and second name -> first name. A process reads the second one when it starts and
-#: never when its options change (glusterfs 10.3 libglusterfs/src/options.c: xl_opt_validate puts the first
-#: one in its place; graph.c: glusterfs_graph_reconfigure does not go through it).
+#: second names of keys: xlator and second name -> first name. GlusterFS takes them for the first ones when it
+#: makes a graph and ignores them when options of a running one change (glusterfs 10.3
+#: libglusterfs/src/options.c: xl_opt_validate; graph.c: glusterfs_graph_reconfigure does not call it).
 KEYS = {
     ("client", "rpc-timeout"): "frame-timeout",
     ("bit-rot", "scrub"): "scrubber",
@@ -36,7 +36,7 @@ _FREE = "user."
 
 
 def split(name: str) -> tuple[str, str] | None:
-    """Return xlator and first key of a name that the table does not have; None for names that are not such."""
+    """Return xlator and first key of a name that is not in the table; None for names that are not such."""
     word, _, key = name.partition(".")
     if name in rows_by_name() or name.startswith(_FREE) or word in _families() or not word or not key:
         return None

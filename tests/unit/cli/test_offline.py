@@ -639,6 +639,20 @@ def test_the_catalogue_may_come_from_the_environment(tmp_path: Path) -> None:
     assert b"there is no catalogue '/nowhere'" in done.stderr
 
 
+def test_the_catalogue_may_be_a_folder_of_libraries(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "lib" / "glusterfs" / "10.3"
+    frob = build(home / "xlator" / "user" / "frob.so", source("5", table=NEW_OPTIONS))
+    path = _with_options(tmp_path, "user.xlator.frob: posix", "frob.speed: 5")
+    for folder in (home, home / "xlator"):
+        assert run(["validate", path, "--catalogue", str(folder)]) == 0
+    frob.write_bytes(frob.read_bytes()[:3000])
+    capsys.readouterr()
+    assert run(["validate", path, "--catalogue", str(home)]) == 1
+    assert "Error: xlator/user/frob: loading it ended the process" in capsys.readouterr().err
+
+
 def test_a_declaration_without_such_options_reads_no_catalogue() -> None:
     code = (
         "import sys\nfrom reconciler.cli.root import run\n"
