@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from reconciler.volgen.client import client_graph
 from reconciler.volgen.graph import Graph, Xlator
 from reconciler.volgen.options import check_options
-from reconciler.volgen.text import write
+from reconciler.volgen.text import unwritable, write
 from tests.volume_samples import SLOTS, volume
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ pytestmark = pytest.mark.real
 REGEX = r"^\.(.+)\.[^.]+$"
 
 
-def log_of_loading(text: str, folder: Path, *, until: str) -> str:
+def log_of_loading(text: str, folder: Path, *, until: str, times: int = 1) -> str:
     """Let a client process load `text`, and return its log once it holds `until` (10 s at most)."""
     volfile, log = folder / "x.vol", folder / "x.log"
     volfile.write_text(text, encoding="utf-8")
@@ -30,7 +33,7 @@ def log_of_loading(text: str, folder: Path, *, until: str) -> str:
     with subprocess.Popen(["glusterfs", "-N", "-f", str(volfile), "-l", str(log)]) as process:
         try:
             end = time.monotonic() + 10
-            while until not in log.read_text(encoding="utf-8") and time.monotonic() < end:
+            while log.read_text(encoding="utf-8").count(until) < times and time.monotonic() < end:
                 time.sleep(0.05)
         finally:
             process.kill()
@@ -51,6 +54,61 @@ def test_glusterfs_loads_a_regular_expression_and_a_path_with_a_blank(tmp_path: 
     log = log_of_loading(write(graph()), tmp_path, until="Final graph")
     assert f"option rsync-hash-regex {REGEX}\n" in log
     assert "option remote-subvolume /a b\n" in log
+
+
+def dumped(log: str) -> list[str]:
+    """Return the lines that a process prints of its graph; it gives tcp another name, so that is left out."""
+    lines = log.partition("Final graph:")[2].splitlines()
+    found = [re.fullmatch(r" *[0-9]+: {0,5}(.*)", line) for line in lines]
+    return [line[1] for line in found if line and line[1] != "option transport-type socket"]
+
+
+def as_dumped(graph: Graph) -> list[str]:
+    """Return what `dumped` gives for this graph, up to the order of options."""
+    lines: list[str] = []
+    for xlator in graph:
+        lines += [f"volume {xlator.name}", f"type {xlator.type}"]
+        lines += [f"option {key} {value}" for key, value in xlator.options.items() if key != "transport-type"]
+        lines += [f"subvolumes {' '.join(xlator.subvolumes)}"] if xlator.subvolumes else []
+        lines += ["end-volume", ""]
+    return lines
+
+
+SPECIAL = (
+    "end-volume",
+    "volume",
+    "type x",
+    "subvolumes",
+    "option",
+    "\\",
+    '"',
+    "#",
+    " ",
+    "\t",
+    "/",
+    "'",
+    "$(id)",
+    "ü",
+)
+any_word = st.text(min_size=1, max_size=20) | st.lists(st.sampled_from(SPECIAL), min_size=1, max_size=6).map(
+    "".join
+)
+
+
+def test_glusterfs_makes_of_any_words_the_graph_that_was_written(tmp_path: Path) -> None:
+    """Its own parser agrees with ours that no word adds a line, an option or an xlator."""
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(options=st.dictionaries(any_word.map("user.{}".format), any_word, min_size=1, max_size=5))
+    def check(options: dict[str, str]) -> None:
+        options = {
+            key: value for key, value in options.items() if not unwritable(key) and not unwritable(value)
+        }
+        made = Graph((*graph(), Xlator("x", "debug/io-stats", options, ("x-dht",))))
+        log = log_of_loading(write(made), tmp_path, until="+-----", times=2)
+        assert sorted(dumped(log)) == sorted(as_dumped(made))
+
+    check()
 
 
 def test_glusterfs_refuses_the_same_words_unquoted(tmp_path: Path) -> None:
