@@ -43,6 +43,13 @@ _LEFT_OUT = (
     "replicate.thin-arbiter",  # a third party
     "user.",
 )  # fmt: skip
+#: options of which we let values pass that GlusterFS refuses (-1 for an unsigned number, units where
+#: it reads none): only fitting ones are drawn
+_LOOSE = (
+    "features.cache-invalidation-timeout", "features.lease-lock-recall-timeout", "server.gid-timeout",
+    "performance.qr-cache-timeout", "performance.quick-read-cache-timeout", "server.tcp-user-timeout",
+    "transport.listen-backlog",
+)  # fmt: skip
 #: values that are right for some options and wrong for others
 _WILD = (
     "-1", "0", "1", "2", "010", "0x10", "+5", "1.5", ".5", "1e3", "1.5MB", "64kb", "1 MB", "1K", "100%",
@@ -114,7 +121,7 @@ def valid_options(draw: st.DrawFn, shape: Shape, *, most: int = 12) -> dict[str,
     options = dict.fromkeys(switches, "on")
     for facts in drawn:
         fitting = value_of(facts)
-        options[facts.name] = draw(fitting if facts.name in _OWN else fitting | _wild)
+        options[facts.name] = draw(fitting if facts.name in (*_OWN, *_LOOSE) else fitting | _wild)
     while found := mistakes(options, shape):
         options = {name: value for name, value in options.items() if name not in found}
     return options
