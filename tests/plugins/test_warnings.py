@@ -19,7 +19,7 @@ from tests.plugins.declared import text
         ),
         (
             ("options: {trash.trash-eliminate-path: /tmp}",),
-            ["14:46 trash.trash-eliminate-path features.trash"],
+            ["14:45 trash.trash-eliminate-path features.trash"],
         ),
         (("options: {features.trash-dir: .bin, features.trash: on}",), []),
         (("options: {features.trash-dir: .bin}", "trash: {enabled: true}"), []),
