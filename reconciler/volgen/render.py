@@ -48,9 +48,10 @@ def all_graphs(volume: VolumeRecord, *, slots: Slots, secret: Secret, host: str)
         for brick in volume.bricks
     }
     graphs[f"trusted-{name}.tcp-fuse.vol"] = client_graph(volume, slots=slots, secret=secret)
-    graphs[f"trusted-{name}.tcp-gfproxy-fuse.vol"] = gfproxy_client_graph(volume, slots=slots, secret=secret)
     graphs[f"{name}.gfproxyd.vol"] = gfproxyd_graph(volume, slots=slots, secret=secret)
-    if name != SHARED_STORAGE:  # nobody untrusted may mount that one
+    if name != SHARED_STORAGE:  # that one is mounted from its own nodes, and from their bricks
+        gfproxy_client = gfproxy_client_graph(volume, slots=slots, secret=secret)
+        graphs[f"trusted-{name}.tcp-gfproxy-fuse.vol"] = gfproxy_client
         graphs[f"{name}.tcp-fuse.vol"] = client_graph(volume, slots=slots)
     if volume.shape.heals:
         graphs[f"{name}-shd.vol"] = shd_graph(volume, secret=secret)

@@ -29,7 +29,24 @@ class OracleCase:
 
 def load_case(path: Path) -> OracleCase:
     """Return the case in `path`."""
-    raw = json.loads(path.read_text(encoding="utf-8"))
+    return case_of(json.loads(path.read_text(encoding="utf-8")))
+
+
+def load_sequence(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return the steps in `path`: the command, and the volume after it in the form of a case.
+
+    A step in the file holds only the volfiles that the command changed, and names those that it removed.
+    """
+    steps: list[tuple[str, dict[str, Any]]] = []
+    volfiles: dict[str, str] = {}
+    for step in json.loads(path.read_text(encoding="utf-8")):
+        volfiles = {k: v for k, v in volfiles.items() if k not in step["removed"]} | step["volfiles"]
+        steps.append((step["command"], step | {"volfiles": volfiles}))
+    return steps
+
+
+def case_of(raw: dict[str, Any]) -> OracleCase:
+    """Return a case from its JSON form."""
     volume = VolumeRecord(
         name=VolumeName(raw["name"]),
         volume_id=VolumeId(raw["volume_id"]),
@@ -43,7 +60,7 @@ def load_case(path: Path) -> OracleCase:
     return OracleCase(
         volume=volume,
         secret=Secret(username=raw["username"], password=raw["password"]),
-        host=volume.bricks[0].host,
+        host=raw.get("node", volume.bricks[0].host),
         volfiles={name: text.removesuffix(_NOISE) for name, text in raw["volfiles"].items()},
     )
 
@@ -61,7 +78,9 @@ def _brick(raw: dict[str, Any], number: int) -> BrickRecord:
     host, path = raw["bricks"][number].split(":", 1)
     return BrickRecord(
         slot=f"0.{number}",
-        brick_id=BrickId(f"{raw['name']}-client-{number}"),
+        brick_id=BrickId(
+            raw["brick_ids"][number] if "brick_ids" in raw else f"{raw['name']}-client-{number}"
+        ),
         uuid=BrickUuid(f"00000000-0000-4000-8000-{number:012d}"),
         peer=PeerName(host),
         node_id=NodeId(f"node-of-{host}"),
