@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup venv demo play play-down test check fix real golden schema bench soak soak-crash clean
+.PHONY: help setup venv demo play play-down test check fix real golden schema bench soak soak-crash oracle clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -64,6 +64,9 @@ soak: setup ## ten minutes without agents or etcd, under I/O
 
 soak-crash: venv ## every crash point, and thousands of random schedules of transactions
 	GLUSTER_STATE_CRASH=all GLUSTER_STATE_CRASH_SEEDS=2000 .venv/bin/pytest tests/crash -n 2 --timeout 7200
+
+oracle: setup ## random volumes on a real glusterd, and what it made of them against ours (about 15 minutes)
+	$(PY) scripts/compare_with_glusterd.py
 
 clean: ## remove what the build made
 	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from reconciler.diagnostics import Severity
+from reconciler.errors import VolfileError
+from reconciler.volgen.options import check_options
 from reconciler.volgen.render import all_graphs
 from reconciler.volgen.text import parse
 from tests.glusterd_pool import STATE
@@ -73,6 +77,42 @@ def as_sequence(commands: list[str], cases: list[dict[str, Any]]) -> list[dict[s
 def rendered(case: OracleCase) -> dict[str, Graph]:
     """Return our graphs of a case, as seen from the node that wrote glusterd's."""
     return dict(all_graphs(case.volume, secret=case.secret, host=case.host, slots=SLOTS))
+
+
+class Verdict(Enum):
+    """What came of a comparison."""
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    UNREADABLE = "unreadable"  #: glusterd wrote what GlusterFS itself refuses to load
+    REFUSED = "refused"  #: glusterd took options that we refuse
+
+
+def verdict(raw: dict[str, Any]) -> tuple[Verdict, list[str]]:
+    """Return what comes of comparing a case, and why.
+
+    glusterd is known to write unreadable volfiles for two kinds of options: values with a quotation mark, and
+    two debugging options that name one place, for each of which it adds all debugging xlators again.
+    """
+    unreadable = []
+    for name, text in raw["volfiles"].items():
+        try:
+            parse(text)
+        except VolfileError as error:
+            unreadable.append(f"{name}: {error}")
+    if unreadable:
+        return Verdict.UNREADABLE, unreadable
+    case = case_of(raw)
+    problems = check_options(case.volume.effective_options(), case.volume.shape)
+    refused = [problem.summary for problem in problems if problem.severity is Severity.ERROR]
+    try:
+        found = differences(raw)
+    except VolfileError as error:
+        # Whatever makes no graph must have been refused before.
+        return (Verdict.REFUSED if refused else Verdict.DIFFERENT), [str(error), *refused]
+    if found:
+        return Verdict.DIFFERENT, found
+    return (Verdict.REFUSED, refused) if refused else (Verdict.EQUAL, [])
 
 
 def differences(raw: dict[str, Any]) -> list[str]:

@@ -22,15 +22,15 @@ STATE = "/var/lib/glusterd"
 
 _KEEPER = r"""
 set -e
-base=$1 server=$2 cli=$3
+base=$1 packages=$2
 mount -t tmpfs tmpfs "$base"
 ip link set lo up
 ip link add br0 type bridge
 ip link set br0 up
 mkdir "$base/bin"
 ln -s /usr/sbin/glusterfsd "$base/bin/glusterd"
-ln -s "$cli/usr/sbin/gluster" "$base/bin/gluster"
-for ((i = 1; i <= $4; i++)); do
+ln -s "$packages/usr/sbin/gluster" "$base/bin/gluster"
+for ((i = 1; i <= $3; i++)); do
     unshare --net --mount --propagation private sleep infinity &
     node=$!
     until [ "$(readlink /proc/$node/ns/net)" != "$(readlink /proc/$$/ns/net)" ] &&
@@ -41,7 +41,7 @@ for ((i = 1; i <= $4; i++)); do
     nsenter -t $node -n ip link set eth0 up
     nsenter -t $node -n ip addr add 10.77.0.$i/24 dev eth0
     mkdir -p "$base/$i"/{lib,log/glusterfs/bricks,run/gluster,srv}
-    cp -r "$server/var/lib/glusterd" "$base/$i/lib/glusterd"
+    cp -r "$packages/var/lib/glusterd" "$base/$i/lib/glusterd"
     rm -r "$base/$i/lib/glusterd/hooks"
     for place in lib:/var/lib log:/var/log run:/run srv:/srv; do
         nsenter -t $node -m mount --bind "$base/$i/${place%%:*}" "${place#*:}"
@@ -71,7 +71,7 @@ class Pool:
     Args:
         base: an empty directory of the caller's; the pool's files lie there, unseen from outside.
         nodes: how many glusterds, at most three.
-        packages: where ``glusterfs-server`` and ``glusterfs-cli`` were unpacked (see `fetch_packages`).
+        packages: where ``glusterfs-server`` and ``glusterfs-cli`` were unpacked.
     """
 
     def __init__(self, base: Path, packages: Path, *, nodes: int = 3) -> None:
@@ -81,7 +81,7 @@ class Pool:
     def __enter__(self) -> Self:
         words = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         words += ["--propagation", "private", "bash", "-c", _KEEPER, "keeper", str(self._base)]
-        words += [str(self._packages / "server"), str(self._packages / "cli"), str(len(self.hosts))]
+        words += [str(self._packages), str(len(self.hosts))]
         self._keeper = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             self._start()
@@ -150,7 +150,7 @@ class Pool:
             Path(f"/proc/{self._first}/root{self._base}/{i}/pid").read_text().strip()
             for i in range(1, len(self.hosts) + 1)
         )
-        volfile = self._packages / "server/etc/glusterfs/glusterd.vol"
+        volfile = self._packages / "etc/glusterfs/glusterd.vol"
         for node in range(len(self.hosts)):
             done = self.run(node, f"{self._base}/bin/glusterd", "-f", str(volfile), "--log-level=WARNING")
             if done.returncode != 0:
