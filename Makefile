@@ -48,9 +48,10 @@ schema: venv ## write schemas/ again from the code
 	$(PY) -m reconciler schema > schemas/cluster.v1.schema.json.new
 	mv schemas/cluster.v1.schema.json.new schemas/cluster.v1.schema.json
 
-bench: venv ## speed against its targets: a cold and a large validate, the engine's steps
+bench: venv ## speed against its targets: a cold and a large validate, volfiles, the engine's steps
 	$(PY) benchmarks/validate_cold.py
 	$(PY) benchmarks/validate_large.py
+	$(PY) benchmarks/volfiles.py
 	$(PY) -m benchmarks.engine_steps
 
 native: venv ## write the cffi module again from native/xlator_abi.h (no compiler)

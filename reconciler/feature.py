@@ -28,6 +28,7 @@ from reconciler.model.cluster import VolumeSpec
 from reconciler.volgen import brick, client
 from reconciler.volgen.native_names import canonical
 from reconciler.volgen.option_table import rows_by_name
+from reconciler.volgen.registry import CORE, GraphEntry
 from reconciler.volgen.settings import VolumeSettings, boolean, byte_count
 from reconciler.volgen.slots import BrickSlot, ClientSlot, MissingDaemon, Slots
 
@@ -57,6 +58,7 @@ class Feature:
         rules: what the schema cannot express; the mapping's places give positions.
         client_slots: what it puts into the graphs of clients.
         brick_slots: what it sets in the graphs of bricks.
+        graphs: the graphs of its own processes.
         missing_daemons: what it needs and agents of this version do not run. A plan that would switch the
             feature on is refused.
     """
@@ -70,6 +72,7 @@ class Feature:
     rules: tuple[Rule, ...] = ()
     client_slots: tuple[ClientSlot, ...] = ()
     brick_slots: tuple[BrickSlot, ...] = ()
+    graphs: tuple[GraphEntry, ...] = ()
     missing_daemons: tuple[MissingDaemon, ...] = ()
 
     def own_name(self, option: str) -> str:
@@ -131,6 +134,10 @@ def _refuse_unfit(feature: Feature) -> None:
     strangers = {feature.switch, *(d.switch for d in feature.missing_daemons)} - {"", *feature.options}
     if strangers:
         raise EnvironmentProblem(f"feature {name}: {min(strangers)} is a switch and none of its options")
+    taken = {word for entry in CORE for word in (entry.name, entry.file)}
+    twice = [word for graph in feature.graphs for word in (graph.name, graph.file) if word in taken]
+    if twice:
+        raise EnvironmentProblem(f"feature {name}: there is a graph {twice[0]} already")
     closed = sorted({slot.xlator for slot in feature.client_slots} - client.OPEN_PLACES)
     if closed:
         raise EnvironmentProblem(f"feature {name}: a client's graph has no open place for {closed[0]}")
@@ -159,3 +166,6 @@ def _claims(feature: Feature) -> Iterable[str]:
         yield f"option {option}"
     for slot in feature.client_slots:
         yield f"the place {slot.place}"
+    for graph in feature.graphs:
+        yield f"the graph {graph.name}"
+        yield f"the volfile {graph.file}"

@@ -52,6 +52,7 @@ BRICK_RECORD = BrickRecord(
     port=61002,
     mount="/bricks",
     fs_uuid="0d7c2f0e-5a34-4d25-8f0e-6a1f2f7f9a01",
+    decommissioned=True,
 )
 VOLUME_RECORD = VolumeRecord(
     name=VolumeName("home"),
@@ -68,6 +69,7 @@ VOLUME_RECORD = VolumeRecord(
     policy_since=1_790_000_000,
     restart=Restart(policy=RestartPolicy.NEVER, delay_s=0.5),
     next_client=3,
+    thin_arbiter="arbiter.example.net:/bricks/ta",
     volgen=2,
 )
 SETTINGS = Settings(

@@ -20,7 +20,7 @@ from reconciler.model.volume import VolumeState
 from reconciler.ports.staging import Serving, StagedVolume
 from reconciler.volgen.brick import SHARED_STORAGE, brick_graph
 from reconciler.volgen.client import client_graph
-from reconciler.volgen.render import shared_brick_count
+from reconciler.volgen.registry import shared_brick_count
 from reconciler.volgen.services import rebalance_graph, shd_graph
 from reconciler.volgen.text import write
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,16 @@ from reconciler.cli.volfile_diff import Comparison, Ours, compare
 from reconciler.errors import UsageError
 from reconciler.model.cluster import Desired
 from reconciler.model.configured import Secret, VolumeRecord
-from reconciler.volgen.brick import brick_graph
-from reconciler.volgen.client import client_graph, gfproxy_client_graph, gfproxyd_graph
+from reconciler.plan.succession import offline_creations
 from reconciler.volgen.graph import Graph
-from reconciler.volgen.render import all_graphs, shared_brick_count
-from reconciler.volgen.services import rebalance_graph, shd_graph, snapd_graph
-from reconciler.volgen.slots import Slots
+from reconciler.volgen.registry import CORE, GraphEntry, View, entries
+from reconciler.volgen.render import all_graphs
 from reconciler.volgen.text import write
 
-_SERVICES = {"shd": shd_graph, "rebalance": rebalance_graph, "snapd": snapd_graph}
-_STACKS = {
-    "trusted-client": client_graph,
-    "gfproxyd": gfproxyd_graph,
-    "trusted-gfproxy-client": gfproxy_client_graph,
-}  #: with the layers of a mount, and so with what features add
-_NAMES = ("client", "trusted-client", "brick:N", *_SERVICES, "gfproxyd", "trusted-gfproxy-client", "all")
+
+def _names(graphs: tuple[GraphEntry, ...]) -> str:
+    """Return what ``--graph`` takes, in words."""
+    return ", ".join([f"{entry.name}:N" if entry.per_brick else entry.name for entry in graphs] + ["all"])
 
 
 @click.command(
@@ -54,9 +50,13 @@ _NAMES = ("client", "trusted-client", "brick:N", *_SERVICES, "gfproxyd", "truste
 @catalogue
 @flag(
     "--graph", default="client", show_default=True, metavar="GRAPH",
-    help=f"One of {', '.join(_NAMES)}; bricks count from 0 in the declared order.",
+    help=f"One of {_names(CORE)}, or a graph of a feature; bricks count from 0 in the declared order.",
 )  # fmt: skip
-@flag("--out", metavar="DIR", help="With --graph all: write every graph under glusterd's file names.")
+@flag(
+    "--out",
+    metavar="DIR",
+    help="With --graph all: write every graph of the volume under glusterd's file names.",
+)
 @flag(
     "--node",
     metavar="PEER",
@@ -83,21 +83,27 @@ def volfile(volume: str, file: tuple[str, ...], graph: str, node: str | None, **
     _check_words(answer)
     earlier, latest = read_earlier(answer["was"], file, app), read(file, app)
     desired, slots = accept(latest, app), app.features().slots()
-    record, secret = record_of(volume, [*earlier, latest]), _secret(desired, volume)
+    record = record_of(volume, [*earlier, latest])
     host = None if node is None else _host(desired, node)
+    view = View(
+        volume=record,
+        secret=_secret(desired, volume),
+        slots=slots,
+        host=host or record.bricks[0].host,
+        others=_others(desired, volume),
+    )
     if answer["diff"]:
-        ours = _ours((record, secret), slots, graph, host)
-        return _show(compare(answer["diff"], ours), answer["form"], app)
+        return _show(compare(answer["diff"], _ours(view, graph, host)), answer["form"], app)
     if graph == "all":
         if out is None:
             raise UsageError("--graph all needs a place to write to", hint="add --out DIR")
-        host = host or record.bricks[0].host
-        written = _write_all(Path(out), all_graphs(record, slots=slots, secret=secret, host=host))
+        graphs = all_graphs(record, slots=slots, secret=view.secret, host=view.host)
+        written = _write_all(Path(out), graphs)
         app.say(f"{Path(out) / name}" for name in written)
         return 0
     if out is not None:
         raise UsageError("--out goes with --graph all; one graph goes to stdout")
-    click.echo(write(_one((record, secret), slots, graph, host)), nl=False)
+    click.echo(write(_one(view, graph, host)), nl=False)
     return 0
 
 
@@ -109,6 +115,12 @@ def _secret(desired: Desired, name: str) -> Secret:
     return Secret(username="generated-by-apply", password="generated-by-apply")  # noqa: S106 - says what it is
 
 
+def _others(desired: Desired, name: str) -> tuple[tuple[VolumeRecord, Secret], ...]:
+    """Return the records of the other declared volumes, as new ones, with their credentials."""
+    records = (record for record in offline_creations(desired) if record.name != name)
+    return tuple((record, _secret(desired, record.name)) for record in records)
+
+
 def _host(desired: Desired, peer: str) -> str:
     """Return the address of a declared peer; its address itself is taken, too."""
     for spec in desired.spec.peers:
@@ -118,22 +130,20 @@ def _host(desired: Desired, peer: str) -> str:
     raise UsageError(f"no peer {peer!r} is declared", hint=f"declared: {known}")
 
 
-def _one(what: tuple[VolumeRecord, Secret], slots: Slots, name: str, host: str | None) -> Graph:
-    record, secret = what
-    if name == "client":
-        return client_graph(record, slots=slots)
-    if name in _STACKS:
-        return _STACKS[name](record, slots=slots, secret=secret)
-    if name in _SERVICES:
-        return _SERVICES[name](record, secret=secret)
-    word, _, number = name.partition(":")
-    if word != "brick" or not number.isascii() or not number.isdigit():
-        raise UsageError(f"there is no graph {name!r}", hint=f"one of: {', '.join(_NAMES)}")
-    if len(number) > 6 or int(number) >= len(record.bricks):
-        raise UsageError(f"volume {record.name} has bricks 0 to {len(record.bricks) - 1}, not {number}")
-    brick = record.bricks[int(number)]
-    count = shared_brick_count(record, brick, host=host or brick.host)
-    return brick_graph(record, brick, slots=slots, secret=secret, shared_brick_count=count)
+def _one(view: View, name: str, host: str | None) -> Graph:
+    """Return one graph by its name; `host` is the node that is looking, if one was named."""
+    known = entries(view.slots)
+    word, colon, number = name.partition(":")
+    entry = next((e for e in known if e.name == word and e.per_brick == bool(colon)), None)
+    if entry is None or (colon and not (number.isascii() and number.isdigit())):
+        raise UsageError(f"there is no graph {name!r}", hint=f"one of: {_names(known)}")
+    if not entry.per_brick:
+        return entry.build(view)
+    bricks = view.volume.bricks
+    if len(number) > 6 or int(number) >= len(bricks):
+        raise UsageError(f"volume {view.volume.name} has bricks 0 to {len(bricks) - 1}, not {number}")
+    brick = bricks[int(number)]
+    return entry.build(replace(view, brick=brick, host=host or brick.host))
 
 
 def _write_all(folder: Path, graphs: Mapping[str, Graph]) -> list[str]:
@@ -156,14 +166,14 @@ def _check_words(answer: Mapping[str, Any]) -> None:
         raise UsageError(f"-o {answer['form']} goes with --diff; a volfile has one form")
 
 
-def _ours(what: tuple[VolumeRecord, Secret], slots: Slots, graph: str, host: str | None) -> Ours:
+def _ours(view: View, graph: str, host: str | None) -> Ours:
     """Return what to compare with: the graph that was asked for, or without a word of it every one."""
-    record, secret = what
+    name = view.volume.name
     asked = click.get_current_context().get_parameter_source("graph") is not ParameterSource.DEFAULT
     if asked and graph != "all":
-        return Ours(volume=record.name, graphs={graph: _one(what, slots, graph, host)}, chosen=True)
-    graphs = all_graphs(record, slots=slots, secret=secret, host=host or record.bricks[0].host)
-    return Ours(volume=record.name, graphs=graphs, chosen=False)
+        return Ours(volume=name, graphs={graph: _one(view, graph, host)}, chosen=True)
+    graphs = all_graphs(view.volume, slots=view.slots, secret=view.secret, host=view.host, others=view.others)
+    return Ours(volume=name, graphs=graphs, chosen=False)
 
 
 def _show(found: Comparison, form: str, app: App) -> int:

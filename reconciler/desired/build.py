@@ -131,6 +131,7 @@ class _Volumes:
             deletion_policy=DeletionPolicy(
                 fields.text("deletionPolicy") or defaults.text("deletionPolicy", "Protect")
             ),
+            thin_arbiter=fields.text("thinArbiter"),
             data=_tombstone_data(fields),
             confirm=VolumeId(fields.text("confirm")) if fields.text("confirm") else None,
             restart=_restart(fields, self._restart),

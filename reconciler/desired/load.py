@@ -202,6 +202,7 @@ def _canonical_volume(volume: VolumeSpec) -> Json:
         "restart": [volume.restart.policy.value, volume.restart.delay_s],
         "acknowledge": [[item.code, item.reason, item.until] for item in volume.acknowledge],
         "ignoreDrift": list(volume.ignore_drift),
+        **({"thinArbiter": volume.thin_arbiter} if volume.thin_arbiter else {}),
     }
 
 

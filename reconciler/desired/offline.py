@@ -97,6 +97,7 @@ class OfflineCluster:
             deletion_policy=volume.deletion_policy,
             restart=volume.restart,
             next_client=next_client(ids),
+            thin_arbiter=volume.thin_arbiter,
         )
 
     def _port(self, brick: BrickSpec) -> int:

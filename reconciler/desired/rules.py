@@ -16,6 +16,7 @@ from reconciler.desired.build import Built
 from reconciler.desired.collect import Collection
 from reconciler.desired.feature_key import FeatureKey
 from reconciler.desired.places import Places
+from reconciler.desired.suggest import quoted
 from reconciler.model.cluster import VolumeSpec
 from reconciler.model.volume import DeletionPolicy, Shape, VolumeState, VolumeType
 
@@ -63,6 +64,7 @@ def check(built: Built, collection: Collection, places: Places, features: tuple[
         _name(volume, places)
         _restart(volume, places)
         _shape(volume, places)
+        _thin_arbiter(volume, places)
         _tombstone(volume, places)
         _risks(volume, places)
         _credentials(volume, places)
@@ -131,6 +133,27 @@ def _replicate(shape: Shape, address: str, places: Places) -> None:
             f"replica must be 3 when arbiter is 1 (found {shape.replica})",
             hint="did you mean 3?   (2 data copies + 1 arbiter)",
         )
+
+
+def _thin_arbiter(volume: VolumeSpec, places: Places) -> None:
+    """Check that there are two copies for it to decide between, and where it is."""
+    if not volume.thin_arbiter:
+        return
+    address, shape = f"volume/{volume.name}/thinArbiter", volume.shape
+    two = shape is None or (shape.type is VolumeType.REPLICATE and shape.replica == 2 and not shape.arbiter)
+    if not two:
+        places.error(
+            address,
+            "a thin arbiter decides between two copies",
+            hint="type: replicate, replica: 2, no arbiter",
+        )
+    host, _, path = volume.thin_arbiter.partition(":/")
+    problem = peer_rules.address_problem(host)
+    if problem:
+        places.error(address, f"thin arbiter's host {quoted(host)} {problem}")
+    problem = brick_rules.path_problem(f"/{path}")
+    if problem:
+        places.error(address, f"thin arbiter's path {quoted('/' + path)} {problem}")
 
 
 def _disperse(shape: Shape, address: str, places: Places) -> None:
@@ -205,7 +228,8 @@ def _risks(volume: VolumeSpec, places: Places) -> None:
             hint='to accept it: acknowledge: [{code: GS204, reason: "..."}]',
         )
     two_copies = volume.shape.type is VolumeType.REPLICATE and volume.shape.replica == 2
-    if two_copies and not volume.shape.arbiter and "GS205" not in accepted:
+    third = volume.shape.arbiter or volume.thin_arbiter
+    if two_copies and not third and "GS205" not in accepted:
         places.warning(
             f"volume/{volume.name}/replica",
             f"volume {volume.name} has two copies and no arbiter: it is prone to split-brain",

@@ -94,6 +94,7 @@ class VolumeSpec:
     options: tuple[OptionSetting, ...] = ()
     volume_id: VolumeId | None = None
     deletion_policy: DeletionPolicy = DeletionPolicy.PROTECT
+    thin_arbiter: str = ""  #: ``HOST:/PATH``, or empty
     data: str | None = None  #: tombstone only: ``retain`` or ``wipe``
     confirm: VolumeId | None = None  #: tombstone only
     restart: Restart = field(default_factory=Restart)

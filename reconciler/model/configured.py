@@ -45,6 +45,7 @@ class BrickRecord:
         host: what clients connect to (the peer's address).
         mount: mount point of the filesystem that must hold `path`; empty if the root filesystem was accepted.
         fs_uuid: UUID of that filesystem as observed at plan time; empty if it has none.
+        decommissioned: it is about to leave: distribution puts no new file on its subvolume.
     """
 
     slot: str
@@ -57,6 +58,7 @@ class BrickRecord:
     port: int
     mount: str = ""
     fs_uuid: str = ""
+    decommissioned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,8 @@ class VolumeRecord:
             without the feature renders nothing of the volume.
         pinned: defaults fixed when the volume was created, so that a newer tool with other defaults
             changes nothing; `options` win over them.
+        thin_arbiter: ``HOST:/PATH`` of the process outside the cluster that decides between two copies; empty
+            without one.
         volgen: version of the graph rules the volume is rendered with; changes only by a plan.
         policy_since: wall-clock second since which `deletion_policy` has been live, noted by the commit that
             changes it; 0 in a plan.
@@ -93,6 +97,7 @@ class VolumeRecord:
     policy_since: int = 0
     restart: Restart = field(default_factory=Restart)
     next_client: int = 0
+    thin_arbiter: str = ""
     volgen: int = 1
 
     @property

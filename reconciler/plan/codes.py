@@ -146,6 +146,13 @@ _TABLE: tuple[tuple[str, str, str, str], ...] = (
         "what the brick was given. A process started there would write into the wrong place.",
         "Mount the right disk at its place. There is no way to override this.",
     ),
+    (
+        "GS208",
+        "a thin arbiter",
+        "It is a process outside the cluster: agents of this version neither start it nor see whether it "
+        "answers. validate and volfile take such a volume, because its volfiles are right.",
+        "Use an arbiter (replica: 3, arbiter: 1): it needs little space.",
+    ),
     ("GS301", "a rebalance moves data", "It costs disk and network time in proportion to the data.", _ALLOW),
     (
         "GS302",

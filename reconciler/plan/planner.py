@@ -93,6 +93,7 @@ class _Planner:
         concerned = basis.concerned(spec, given.configured)
         unobserved = basis.unobserved(spec, given.configured, given.observed)
         self._blockers += refusals.secret_blockers(spec)
+        self._blockers += refusals.thin_arbiter_blockers(spec)
         for found in differences(spec, given.configured):
             self._take(found, frozenset(unobserved))
         drift = find_drift(given.configured, given.observed, {v.name: v.ignore_drift for v in spec.volumes})

@@ -12,7 +12,7 @@ from reconciler.model.cluster import Acknowledgement, BrickSpec, ClusterSpec, De
 from reconciler.model.configured import BrickRecord, ConfiguredCluster, Secret, Settings, VolumeRecord
 from reconciler.model.ids import Address
 from reconciler.model.observed import DISK_TYPES, BrickState, ObservedCluster, PathProbe
-from reconciler.model.volume import DeletionPolicy, VolumeType
+from reconciler.model.volume import DeletionPolicy, VolumeState, VolumeType
 from reconciler.plan.basis import lost
 from reconciler.plan.step import Blocker
 from reconciler.volgen.brick import brick_graph
@@ -162,7 +162,7 @@ def risk_blockers(spec: VolumeSpec, allowed: frozenset[str], now: int) -> Iterat
     code = why = ""
     if shape.type is VolumeType.DISTRIBUTE:
         code, why = "GS204", "has no redundancy: a lost brick is lost files"
-    elif shape.type is VolumeType.REPLICATE and shape.replica == 2:
+    elif shape.type is VolumeType.REPLICATE and shape.replica == 2 and not spec.thin_arbiter:
         code, why = "GS205", "has two copies and nobody to decide between them: prone to split-brain"
     if code and f"{code}={address}" not in allowed and not _accepted(spec.acknowledge, code, now):
         yield Blocker(
@@ -230,6 +230,18 @@ def secret_blockers(cluster: ClusterSpec) -> Iterator[Blocker]:
                 code="GS502",
                 summary="auth: is for the offline volfile command only",
                 hint="Remove it; credentials are made by the first step and stored apart.",
+            )
+
+
+def thin_arbiter_blockers(cluster: ClusterSpec) -> Iterator[Blocker]:
+    """Yield volumes with a thin arbiter: nobody here would notice if it is not there or forgets."""
+    for spec in cluster.volumes:
+        if spec.thin_arbiter and spec.state is not VolumeState.ABSENT:
+            yield Blocker(
+                address=Address(f"volume/{spec.name}"),
+                code="GS208",
+                summary=f"this version does not run volumes with a thin arbiter ({spec.thin_arbiter})",
+                hint="Use an arbiter (replica: 3, arbiter: 1). volfile shows the graphs of a thin arbiter.",
             )
 
 

@@ -19,10 +19,15 @@ from reconciler.plan.records import successor
 from reconciler.volgen.options import creation_defaults
 
 
+def offline_creations(desired: Desired) -> tuple[VolumeRecord, ...]:
+    """Return the records that a plan would make of the volumes with bricks if all were new, by name."""
+    records = offline_records(desired)
+    return tuple(replace(record, pinned=creation_defaults(record.shape)) for record in records)
+
+
 def offline_creation(desired: Desired, name: VolumeName) -> VolumeRecord | None:
     """Return the record that a plan would make of a volume that is new; None if it has no bricks here."""
-    found = next((record for record in offline_records(desired) if record.name == name), None)
-    return found and replace(found, pinned=creation_defaults(found.shape))
+    return next((record for record in offline_creations(desired) if record.name == name), None)
 
 
 def offline_successor(record: VolumeRecord, desired: Desired, spec: VolumeSpec) -> VolumeRecord:

@@ -9,18 +9,22 @@ it names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.errors import VolfileError
 from reconciler.model.volume import VolumeType
 from reconciler.volgen.graph import Draft, Graph
+from reconciler.volgen.layer import Layer as _Layer
+from reconciler.volgen.layer import always
+from reconciler.volgen.layer import switched as _switched
 from reconciler.volgen.option_table import Rule
 from reconciler.volgen.settings import IO_STATS, VolumeSettings
 from reconciler.volgen.slots import BrickSite
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.model.configured import BrickRecord, Secret, VolumeRecord
     from reconciler.volgen.slots import Slots
 
@@ -58,13 +62,12 @@ def brick_graph(
     draft = Draft(volume.name)
     for layer in reversed(_STACK):
         if layer.wanted(site):
-            name = brick.path if layer.type == IO_STATS else ""
             options = slots.brick_options(layer.type, site, layer.options(site))
-            draft.stack(layer.type, options, name=name)
-        for xlator_type in settings.debug_types(layer.position):
+            draft.stack(layer.type, options, name=layer.name(site))
+        for xlator_type in settings.debug_types(_position(layer)):
             if not draft.holds(draft.name_of(xlator_type)):
                 draft.stack(xlator_type)
-        for user in extras.get(layer.position, ()):
+        for user in extras.get(_position(layer), ()):
             draft.stack(f"user/{user}", _user_options(settings, user))
     settings.apply_stats(draft, Rule.BRICK_STATS)
     settings.apply(draft)
@@ -87,24 +90,9 @@ class _Site(BrickSite):
     bind_address: str
 
 
-def _always(_: _Site) -> bool:
-    return True
-
-
-def _nothing(_: _Site) -> Mapping[str, str]:
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    type: str
-    options: Callable[[_Site], Mapping[str, str]] = _nothing
-    wanted: Callable[[_Site], bool] = _always
-
-    @property
-    def position(self) -> str:
-        """Return the name by which debugging and user xlators are placed above this layer."""
-        return "" if self.type == "protocol/server" else self.type.rpartition("/")[2]
+def _position(layer: _Layer[_Site]) -> str:
+    """Return the name by which debugging and user xlators are placed above a layer."""
+    return "" if layer.type == "protocol/server" else layer.type.rpartition("/")[2]
 
 
 def _server(site: _Site) -> Mapping[str, str]:
@@ -173,17 +161,14 @@ def _posix(site: _Site) -> Mapping[str, str]:
 
 
 def _is_arbiter(site: _Site) -> bool:
-    last_bricks = {group[-1].brick_id for group in site.volume.subvolumes()}
-    return site.volume.shape.arbiter == 1 and site.brick.brick_id in last_bricks
+    if site.volume.shape.arbiter != 1:
+        return False
+    return any(group[-1].brick_id == site.brick.brick_id for group in site.volume.subvolumes())
 
 
-def _switched(option: str) -> Callable[[_Site], bool]:
-    return lambda site: site.settings.is_on(option)
-
-
-_STACK = (
+_STACK: tuple[_Layer[_Site], ...] = (
     _Layer("protocol/server", _server),
-    _Layer(IO_STATS, _io_stats),
+    _Layer(IO_STATS, _io_stats, name=lambda site: site.brick.path),
     # Without pass-through sdfs would switch itself off.
     _Layer("features/sdfs", lambda _: {"pass-through": "false"}, _switched("features.sdfs")),
     _Layer("features/namespace", wanted=_switched("features.tag-namespaces")),
@@ -209,7 +194,7 @@ _STACK = (
 
 
 #: Types of the xlators that every brick has: features may set options on them.
-FIXED_PLACES = frozenset(layer.type for layer in _STACK if layer.wanted is _always)
+FIXED_PLACES = frozenset(layer.type for layer in _STACK if layer.wanted is always)
 
 
 def _refuse_contradictions(settings: VolumeSettings) -> None:
@@ -220,7 +205,7 @@ def _refuse_contradictions(settings: VolumeSettings) -> None:
 
 def _user_xlators(settings: VolumeSettings) -> dict[str, list[str]]:
     """Return the names of ``user.xlator.NAME: POSITION`` xlators by position."""
-    positions = {layer.position for layer in _STACK} - {""}
+    positions = {_position(layer) for layer in _STACK} - {""}
     found: dict[str, list[str]] = {}
     for option in settings.names():
         if not option.startswith("user.xlator.") or option.count(".") != 2:

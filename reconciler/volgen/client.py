@@ -6,42 +6,28 @@ client_graph_set_perf_options, gfproxy_server_graph_builder.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.volgen.cluster import add_client, add_distribute, add_subvolumes
+from reconciler.volgen.cluster import (
+    BELOW_DISTRIBUTION,
+    VolumeSite,
+    add_client,
+    distribution,
+    volume_name,
+)
 from reconciler.volgen.graph import Draft, Graph
+from reconciler.volgen.layer import Layer, Part, stack, switched
 from reconciler.volgen.option_table import Rule
 from reconciler.volgen.settings import IO_STATS, VolumeSettings, boolean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from reconciler.model.configured import Secret, VolumeRecord
     from reconciler.volgen.slots import Slots
 
 _SMALLEST_REQUEST = 4096  #: bytes; readdir-ahead accepts no less
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    """An xlator that a volume may have: by its switch, or by a feature that fills the place."""
-
-    type: str
-    switch: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
-
-
-# Above the cluster xlators and below the caches, bottom first.
-_LAYERS = (
-    _Layer("features/cloudsync", "features.cloudsync"),
-    _Layer("features/shard"),
-    _Layer("features/utime", "features.ctime"),
-    _Layer("features/cdc", "network.compression", {"mode": "client"}),
-)
-#: Types of the xlators that are there only if a feature says so.
-OPEN_PLACES = frozenset(layer.type for layer in _LAYERS if not layer.switch)
 
 
 def client_graph(volume: VolumeRecord, *, slots: Slots, secret: Secret | None = None) -> Graph:
@@ -50,7 +36,9 @@ def client_graph(volume: VolumeRecord, *, slots: Slots, secret: Secret | None = 
     Raises:
         VolfileError: options contradict each other or make no graph.
     """
-    return _draft(volume, secret, _Role.MOUNT, slots).graph()
+    site = _site(volume, slots, secret)
+    budget = _readdir_budget(site.settings, len(volume.subvolumes()))
+    return _draft(_MOUNT, site, budget).graph()
 
 
 def gfproxy_client_graph(volume: VolumeRecord, *, slots: Slots, secret: Secret) -> Graph:
@@ -59,7 +47,7 @@ def gfproxy_client_graph(volume: VolumeRecord, *, slots: Slots, secret: Secret) 
     Raises:
         VolfileError: options contradict each other or make no graph.
     """
-    return _draft(volume, secret, _Role.THIN, slots).graph()
+    return _draft(_PROXY_CLIENT, _site(volume, slots, secret)).graph()
 
 
 def gfproxyd_graph(volume: VolumeRecord, *, slots: Slots, secret: Secret) -> Graph:
@@ -68,84 +56,148 @@ def gfproxyd_graph(volume: VolumeRecord, *, slots: Slots, secret: Secret) -> Gra
     Raises:
         VolfileError: options contradict each other or make no graph.
     """
-    draft = _draft(volume, secret, _Role.PROXY, slots)
-    export = f"gfproxyd-{volume.name}"
-    draft.stack(
-        "protocol/server",
-        {
-            "transport-type": "tcp",
-            f"auth.login.{export}.allow": secret.username,
-            f"auth.login.{secret.username}.password": secret.password,
-            "auth-path": export,
-        },
-    )
-    # Over the finished stack, and with what is declared: glusterd does it in this order, so that a
+    site = _site(volume, slots, secret)
+    draft = _draft(_PROXY_DAEMON, site)
+    # Again, over the finished stack and with what is declared: glusterd does it in this order, so that a
     # declared client.send-gids counts here although the mount's graph derives it from manage-gids.
-    VolumeSettings(volume.effective_options()).apply(draft)
+    site.settings.apply(draft)
     return draft.graph()
 
 
-class _Role(Enum):
-    MOUNT = "mount"
-    THIN = "thin"  #: the mount side of gfproxy
-    PROXY = "proxy"  #: the daemon side of gfproxy
+@dataclass(frozen=True, slots=True)
+class _Site(VolumeSite):
+    slots: Slots
 
 
-def _draft(volume: VolumeRecord, secret: Secret | None, role: _Role, slots: Slots) -> Draft:
-    declared = VolumeSettings(volume.effective_options())
-    slots.refuse_missing(volume, declared)
-    draft = Draft(volume.name)
-    if role is _Role.THIN:
-        name = f"{volume.name}-gfproxy-client"
-        add_client(draft, name, ("", f"gfproxyd-{volume.name}"), declared, secret)
-    else:
-        add_distribute(draft, volume, declared, add_subvolumes(draft, volume, declared, secret))
-    _add_features(draft, declared, role, slots)
-    _add_performance(draft, declared, role)
-    _add_snapshots(draft, declared, secret)
-    for xlator_type in declared.debug_types("client"):
-        draft.stack(xlator_type)
-    draft.stack(IO_STATS, name=f"gfproxyd-{volume.name}" if role is _Role.PROXY else volume.name)
+def _site(volume: VolumeRecord, slots: Slots, secret: Secret | None) -> _Site:
+    settings = VolumeSettings(volume.effective_options())
+    slots.refuse_missing(volume, settings)
+    return _Site(volume, settings, secret, slots)
 
-    settings = declared.changed(_identity_options(declared))
-    if role is _Role.MOUNT:
-        settings = settings.changed(_readdir_budget(declared, len(volume.subvolumes())))
+
+def _draft(table: _Table, site: _Site, changes: Mapping[str, str] | None = None) -> Draft:
+    draft = Draft(site.volume.name)
+    stack(table, draft, site)
+    settings = site.settings.changed({**_identity_options(site.settings), **(changes or {})})
     settings.apply_stats(draft, Rule.CLIENT_STATS)
     settings.apply(draft)
     return draft
 
 
-def _add_features(draft: Draft, settings: VolumeSettings, role: _Role, slots: Slots) -> None:
-    for layer in _LAYERS:
-        there = settings.is_on(layer.switch) if layer.switch else slots.client_has(layer.type, settings)
-        if there:
-            draft.stack(layer.type, layer.options)
-    if role is _Role.THIN:
-        draft.stack("features/quiesce")  # holds requests while the proxy fails over
+# ---------------------------------------------------------------------------- the tables
 
 
-def _add_performance(draft: Draft, settings: VolumeSettings, role: _Role) -> None:
-    for row, _ in settings.rows(Rule.PERF):
-        if not settings.is_on(row.name):
-            continue
-        # Writes are gathered next to the application, everything else is cached next to the bricks.
-        gathers = row.xlator == "performance/write-behind"
-        if (role is _Role.THIN and not gathers) or (role is _Role.PROXY and gathers):
-            continue
-        below_distribute = row.xlator == "performance/readdir-ahead" and settings.is_on(
-            "performance.parallel-readdir"
-        )
-        if not below_distribute:
-            draft.stack(row.xlator)
+_Table = tuple[Layer[_Site] | Part[_Site] | Part[VolumeSite], ...]
 
 
-def _add_snapshots(draft: Draft, settings: VolumeSettings, secret: Secret | None) -> None:
-    """Add the entry to user-serviceable snapshots: the volume is the first child, snapshots the second."""
-    if not settings.is_on("features.uss"):
-        return
-    below = draft.top
-    snapd = add_client(draft, f"{draft.volume}-snapd-client", ("", f"snapd-{draft.volume}"), settings, secret)
-    draft.add(f"{draft.volume}-snapview-client", "features/snapview-client", {}, [below, snapd])
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """The condition of an open place: a feature puts the xlator there."""
+
+    type: str
+
+    def __call__(self, site: _Site) -> bool:
+        return site.slots.client_has(self.type, site.settings)
+
+
+def _export(site: VolumeSite) -> str:
+    return f"gfproxyd-{site.volume.name}"
+
+
+def _server(site: _Site) -> Mapping[str, str]:
+    export, secret = _export(site), site.secret
+    assert secret is not None, "a daemon is trusted"
+    return {
+        "transport-type": "tcp",
+        f"auth.login.{export}.allow": secret.username,
+        f"auth.login.{secret.username}.password": secret.password,
+        "auth-path": export,
+    }
+
+
+def _caches_whole_volume(site: _Site) -> bool:
+    on, parallel = (
+        site.settings.is_on(f"performance.{name}") for name in ("readdir-ahead", "parallel-readdir")
+    )
+    return on and not parallel  # in parallel each subvolume has one
+
+
+def _debugging(draft: Draft, site: VolumeSite) -> None:
+    for xlator_type in site.settings.debug_types("client"):
+        draft.stack(xlator_type)
+
+
+def _snapshot_daemon(draft: Draft, site: VolumeSite) -> None:
+    if site.settings.is_on("features.uss"):
+        add_client(draft, f"{site.volume.name}-snapd-client", ("", f"snapd-{site.volume.name}"), site)
+
+
+def _proxy(draft: Draft, site: VolumeSite) -> None:
+    add_client(draft, f"{site.volume.name}-gfproxy-client", ("", _export(site)), site)
+
+
+def _io_stats(name: Callable[[VolumeSite], str]) -> Layer[_Site]:
+    return Layer(IO_STATS, name=name)
+
+
+# The entry to user-serviceable snapshots: the volume is its first child, snapshots are the second.
+_SNAPSHOTS = (
+    Layer("features/snapview-client", wanted=switched("features.uss")),
+    Part(_snapshot_daemon),
+)
+_CACHES = (
+    Layer("performance/io-threads", wanted=switched("performance.client-io-threads")),
+    Layer("performance/md-cache", wanted=switched("performance.stat-prefetch")),
+    Layer("performance/nl-cache", wanted=switched("performance.nl-cache")),
+    Layer("performance/quick-read", wanted=switched("performance.quick-read")),
+    Layer("performance/open-behind", wanted=switched("performance.open-behind")),
+    Layer("performance/io-cache", wanted=switched("performance.io-cache")),
+    Layer("performance/readdir-ahead", wanted=_caches_whole_volume),
+    Layer("performance/read-ahead", wanted=switched("performance.read-ahead")),
+)
+_WRITES = (Layer("performance/write-behind", wanted=switched("performance.write-behind")),)
+_FEATURES = (
+    Layer("features/cdc", lambda _: {"mode": "client"}, switched("network.compression")),
+    Layer("features/utime", wanted=switched("features.ctime")),
+    Layer("features/shard", wanted=_Filled("features/shard")),
+    Layer("features/cloudsync", wanted=switched("features.cloudsync")),
+)
+#: Types of the xlators that are there only if a feature says so.
+OPEN_PLACES = frozenset(layer.type for layer in _FEATURES if isinstance(layer.wanted, _Filled))
+
+_MOUNT: _Table = (
+    _io_stats(volume_name),
+    Part(_debugging),
+    *_SNAPSHOTS,
+    *_CACHES,
+    *_WRITES,
+    *_FEATURES,
+    distribution(lambda site: f"{site.volume.name}-dht"),
+    *BELOW_DISTRIBUTION,
+)
+# Writes are gathered next to the application, everything else is cached next to the bricks.
+_PROXY_CLIENT: _Table = (
+    _io_stats(volume_name),
+    Part(_debugging),
+    *_SNAPSHOTS,
+    *_WRITES,
+    Layer("features/quiesce"),  # holds requests while the proxy fails over
+    *_FEATURES,
+    Part(_proxy),
+)
+_PROXY_DAEMON: _Table = (
+    Layer("protocol/server", _server),
+    _io_stats(_export),
+    Part(_debugging),
+    *_SNAPSHOTS,
+    *_CACHES,
+    *_FEATURES,
+    distribution(lambda site: f"{site.volume.name}-dht"),
+    *BELOW_DISTRIBUTION,
+)
+
+
+# ---------------------------------------------------------------------------- options that follow from others
 
 
 def _identity_options(settings: VolumeSettings) -> dict[str, str]:

@@ -98,18 +98,26 @@ class Draft:
     def __init__(self, volume: str) -> None:
         self.volume = volume
         self._parts: list[_Part] = []
+        self._by_type: dict[str, list[_Part]] = {}
+        self._names: set[str] = set()
+        self._loose: dict[str, None] = {}
 
     def add(
         self, name: str, xlator_type: str, options: Mapping[str, str], subvolumes: Iterable[str] = ()
     ) -> str:
         """Add an xlator with explicit children and return its name."""
-        self._parts.append(_Part(name, xlator_type, dict(options), tuple(subvolumes)))
+        part = _Part(name, xlator_type, dict(options), tuple(subvolumes))
+        self._parts.append(part)
+        self._by_type.setdefault(xlator_type, []).append(part)
+        self._names.add(name)
+        for child in part.subvolumes:
+            self._loose.pop(child, None)
+        self._loose[name] = None
         return name
 
     def stack(self, xlator_type: str, options: Mapping[str, str] | None = None, *, name: str = "") -> str:
-        """Put an xlator on the one added last; without `name` it is called after volume and type."""
-        below = [self._parts[-1].name] if self._parts else []
-        return self.add(name or self.name_of(xlator_type), xlator_type, options or {}, below)
+        """Put an xlator on what nothing uses yet; without `name` it is called after volume and type."""
+        return self.add(name or self.name_of(xlator_type), xlator_type, options or {}, self.loose)
 
     def name_of(self, xlator_type: str) -> str:
         """Return the name that a type gets in this volume, such as ``home-io-threads``."""
@@ -117,23 +125,38 @@ class Draft:
 
     def holds(self, name: str) -> bool:
         """Return true if an xlator of this name was added."""
-        return any(part.name == name for part in self._parts)
+        return name in self._names
 
     @property
-    def top(self) -> str:
-        """Return the name of the xlator added last."""
-        return self._parts[-1].name
+    def loose(self) -> tuple[str, ...]:
+        """Return the names of the xlators that nothing uses yet, in the order they were added."""
+        return tuple(self._loose)
 
     @property
     def types(self) -> frozenset[str]:
         """Return the types of the xlators added so far."""
-        return frozenset(part.type for part in self._parts)
+        return frozenset(self._by_type)
 
     def set(self, xlator_type: str, key: str, value: str) -> None:
         """Set an option on every xlator of a type, replacing an earlier value."""
-        for part in self._parts:
-            if part.type == xlator_type:
-                part.options[key] = value
+        for part in self._by_type.get(xlator_type, ()):
+            part.options[key] = value
+
+    def take(self, other: Draft) -> None:
+        """Add a whole graph ahead of what is here: it comes first in the file, its top last among the loose.
+
+        This is how glusterd joins the graphs of several volumes (glusterfs 10.3 glusterd-volgen.c:
+        volgen_graph_merge_sub, with libglusterfs/src/graph-print.c, which prints from the end).
+        """
+        self._parts[:0] = other._parts
+        for xlator_type, parts in other._by_type.items():
+            self._by_type.setdefault(xlator_type, []).extend(parts)
+        self._names |= other._names
+        self._loose |= other._loose
+
+    def option(self, name: str, key: str, value: str) -> None:
+        """Set an option on one xlator, by its name."""
+        next(part for part in reversed(self._parts) if part.name == name).options[key] = value
 
     def graph(self) -> Graph:
         """Return the finished graph.

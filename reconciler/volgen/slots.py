@@ -23,6 +23,7 @@ from reconciler.volgen.settings import VolumeSettings, boolean
 
 if TYPE_CHECKING:
     from reconciler.model.configured import BrickRecord, VolumeRecord
+    from reconciler.volgen.registry import GraphEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,11 @@ class GraphFeature(Protocol):
         """Return the daemons that it needs and that agents do not run."""
         ...
 
+    @property
+    def graphs(self) -> tuple[GraphEntry, ...]:
+        """Return the graphs of its processes."""
+        ...
+
 
 class Slots:
     """The filled slots of a set of features. A value: made once, passed to every rendering."""
@@ -139,6 +145,8 @@ class Slots:
         self._client = {slot.xlator: slot for feature in features for slot in feature.client_slots}
         self._brick = tuple(slot for feature in features for slot in feature.brick_slots)
         self._missing = (*_MISSING, *(daemon for feature in features for daemon in feature.missing_daemons))
+        #: the graphs of the features' processes, see `registry.entries`
+        self.graphs = tuple(graph for feature in features for graph in feature.graphs)
         self._places = {slot.place for slot in self._client.values()} | {slot.place for slot in self._brick}
 
     def refuse_missing(self, volume: VolumeRecord, settings: VolumeSettings) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +13,7 @@ from reconciler.volgen.client import client_graph
 from reconciler.volgen.graph import Graph, Xlator
 from reconciler.volgen.options import check_options
 from reconciler.volgen.text import unwritable, write
+from tests.loading import log_of_loading
 from tests.volume_samples import SLOTS, volume
 
 if TYPE_CHECKING:
@@ -23,21 +22,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real
 
 REGEX = r"^\.(.+)\.[^.]+$"
-
-
-def log_of_loading(text: str, folder: Path, *, until: str, times: int = 1) -> str:
-    """Let a client process load `text`, and return its log once it holds `until` (10 s at most)."""
-    volfile, log = folder / "x.vol", folder / "x.log"
-    volfile.write_text(text, encoding="utf-8")
-    log.write_text("", encoding="utf-8")
-    with subprocess.Popen(["glusterfs", "-N", "-f", str(volfile), "-l", str(log)]) as process:
-        try:
-            end = time.monotonic() + 10
-            while log.read_text(encoding="utf-8").count(until) < times and time.monotonic() < end:
-                time.sleep(0.05)
-        finally:
-            process.kill()
-    return log.read_text(encoding="utf-8")
 
 
 def graph() -> Graph:
@@ -105,7 +89,7 @@ def test_glusterfs_makes_of_any_words_the_graph_that_was_written(tmp_path: Path)
             key: value for key, value in options.items() if not unwritable(key) and not unwritable(value)
         }
         made = Graph((*graph(), Xlator("x", "debug/io-stats", options, ("x-dht",))))
-        log = log_of_loading(write(made), tmp_path, until="+-----", times=2)
+        log = log_of_loading(write(made), tmp_path, until=lambda log: log.count("+-----") >= 2)
         assert sorted(dumped(log)) == sorted(as_dumped(made))
 
     check()

@@ -304,6 +304,78 @@ def test_service_graphs_are_printed(yaml_file: str, capsys: pytest.CaptureFixtur
     assert list(parse(capsys.readouterr().out))
 
 
+WATCHED = """\
+apiVersion: gluster-state.io/v1
+kind: Cluster
+metadata: {name: prod}
+spec:
+  peers: [{name: a, address: 10.0.0.1}, {name: b, address: 10.0.0.2}]
+  volumes:
+    - name: home
+      type: replicate
+      replica: 2
+      thinArbiter: arb.example.net:/ta
+      bricks: ["a:/b/home", "b:/b/home"]
+      options: {features.quota: "on", features.bitrot: "on"}
+    - name: arch
+      type: distribute
+      acknowledge: [{code: GS204, reason: a test}]
+      bricks: ["b:/b/arch"]
+      options: {features.quota: "on", features.bitrot: "on"}
+"""
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> str:
+    """Return a declaration of two volumes with quota and bitrot detection; one has a thin arbiter."""
+    file = tmp_path / "watched.yaml"
+    file.write_text(WATCHED)
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("graph", "node", "below"),
+    [
+        ("quotad", [], ("arch", "home")),
+        ("bitd", [], ("home-bit-rot-0",)),
+        ("bitd", ["--node", "b"], ("arch-bit-rot-0", "home-bit-rot-0")),
+        ("scrub", ["--node", "b"], ("arch-bit-rot-0", "home-bit-rot-0")),
+        ("thin-arbiter", [], ("/ta",)),
+        ("quota-crawler:1", [], ()),
+    ],
+)
+def test_graphs_of_a_nodes_daemons_are_about_all_declared_volumes(
+    watched: str, capsys: pytest.CaptureFixture[str], graph: str, node: list[str], below: tuple[str, ...]
+) -> None:
+    assert run(["volfile", "-f", watched, "home", "--graph", graph, *node]) == 0
+    assert parse(capsys.readouterr().out).top.subvolumes == below
+
+
+def test_a_graph_that_a_volume_has_not_is_an_error_in_words(
+    yaml_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for graph, words in (
+        ("quotad", "no started volume has quota on"),
+        ("scrub", "no started volume with bitrot detection has a brick on 10.0.0.1"),
+        ("thin-arbiter", "volume home has no thin arbiter"),
+    ):
+        assert run(["volfile", "-f", yaml_file, "home", "--graph", graph]) == 1
+        assert words in capsys.readouterr().err
+
+
+def test_all_graphs_of_a_volume_come_with_those_its_features_bring_to_the_node(
+    watched: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert run(["volfile", "-f", watched, "home", "--graph", "all", "--out", str(out)]) == 0
+    names = {path.name for path in out.iterdir()}
+    assert {"quotad.vol", "bitd-server.vol", "scrub-server.vol", "thin-arbiter.vol"} <= names
+    # arch has no brick on the first node, so the daemons there are not about it.
+    assert run(["volfile", "-f", watched, "arch", "--graph", "all", "--out", f"{out}2", "--node", "a"]) == 0
+    assert "quotad.vol" in {path.name for path in Path(f"{out}2").iterdir()}
+    assert "scrub-server.vol" not in {path.name for path in Path(f"{out}2").iterdir()}
+
+
 def test_all_graphs_are_written_under_the_names_of_glusterd(
     yaml_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -325,6 +397,8 @@ def test_all_graphs_are_written_under_the_names_of_glusterd(
         (["home", "--graph", "brick:-1"], "no graph 'brick:-1'"),
         (["home", "--graph", "brick:²"], "no graph"),
         (["home", "--graph", "shred"], "no graph 'shred'"),
+        (["home", "--graph", "shd:0"], "no graph 'shd:0'"),
+        (["home", "--graph", "brick"], "no graph 'brick'"),
         (["home", "--graph", "brick:0", "--node", "zz"], "no peer 'zz'"),
         (["home", "--node", "zz"], "no peer 'zz'"),
         (["home", "--graph", "all"], "needs a place"),

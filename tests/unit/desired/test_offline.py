@@ -48,6 +48,17 @@ def test_default_brick_ids_never_meet_declared_ones() -> None:
     assert record.next_client == 4
 
 
+def test_a_thin_arbiter_counts_as_the_last_brick_of_each_subvolume() -> None:
+    text = cluster(
+        "name: a\ntype: replicate\nreplica: 2\nthinArbiter: arb:/ta\n"
+        "bricks: ['gs1:/b/0', 'gs2:/b/0', 'gs3:/b/0', {peer: gs1, path: /b/1, id: a-client-0}]\n"
+    )
+    (record,) = offline_records(desired(text))
+    assert record.thin_arbiter == "arb:/ta"
+    # 0 is declared for another brick; 2 and 5 are the arbiter's; 6 is the first that no position has.
+    assert [b.brick_id for b in record.bricks] == ["a-client-6", "a-client-1", "a-client-3", "a-client-0"]
+
+
 def test_records_are_the_same_every_time_and_derived_ids_are_uuids() -> None:
     first, second = (offline_records(desired(cluster(REP3))) for _ in range(2))
     assert first == second

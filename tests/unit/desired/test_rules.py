@@ -128,6 +128,30 @@ def test_no_redundancy_and_two_copies_are_warned_of_until_acknowledged() -> None
     assert warnings(cluster(rep2 + "acknowledge: [{code: GS205, reason: r}]\n")) == []
 
 
+TWO = "type: replicate\nreplica: 2"
+THREE = "type: replicate\nreplica: 3"
+
+
+@pytest.mark.parametrize(
+    ("shape", "place", "expected"),
+    [
+        (TWO, "arb.example.net:/ta", []),
+        (THREE, "arb:/ta", ["a thin arbiter decides between two copies"]),
+        (TWO, "a_b:/ta", ["thin arbiter's host 'a_b' is no host name"]),
+        (TWO, "arb:/ta/", ["thin arbiter's path '/ta/' ends with /"]),
+        (TWO, "arb:/t a", ["thin arbiter's path"]),
+        (TWO, "arb", ["thinArbiter must be HOST:/ABSOLUTE/PATH"]),
+    ],
+)
+def test_a_thin_arbiter_is_the_third_vote_of_two_copies(shape: str, place: str, expected: list[str]) -> None:
+    bricks = ["gs1:/b", "gs2:/b", "gs3:/b"][: 3 if shape == THREE else 2]
+    text = cluster(volume(shape, *bricks, more=f'thinArbiter: "{place}"\n'))
+    found = errors(text)
+    assert len(found) == len(expected)
+    assert all(words in line for words, line in zip(expected, found, strict=True)), found
+    assert expected or warnings(text) == []  # no GS205 either
+
+
 @pytest.mark.parametrize(
     ("more", "expected"),
     [

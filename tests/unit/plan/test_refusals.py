@@ -12,7 +12,7 @@ from reconciler.model.cluster import Acknowledgement, VolumeSpec
 from reconciler.model.configured import ConfiguredCluster, PeerRecord, Retained, Settings, VolumeRecord
 from reconciler.model.ids import PeerName, VolumeId, VolumeName
 from reconciler.model.observed import DISK_TYPES, NodeFact, ObservedCluster, ObservedNode, PathProbe
-from reconciler.model.volume import DeletionPolicy
+from reconciler.model.volume import DeletionPolicy, VolumeState
 from reconciler.plan import refusals
 from reconciler.plan.codes import CODES
 from reconciler.plan.planner import Stamp, make_plan
@@ -205,6 +205,17 @@ def test_credentials_in_a_declaration_are_refused_for_old_volumes_too() -> None:
     (found,) = refusals.secret_blockers(wanted.spec)
     assert (found.code, found.address) == ("GS502", "volume/home")
     assert "secret-word" not in repr(found)
+
+
+def test_a_thin_arbiter_is_refused_by_name_and_not_half_done() -> None:
+    two = "{name: v, type: replicate, replica: 2, thinArbiter: 'arb:/ta', bricks: ['gs1:/b/v', 'gs2:/b/v']}"
+    wanted = desired(cluster(DECLARED, two))
+    (found,) = refusals.thin_arbiter_blockers(wanted.spec)
+    assert (found.code, found.address) == ("GS208", "volume/v")
+    assert "arb:/ta" in found.summary
+    assert said(refusals.risk_blockers(spec_of(two), NOBODY, 0)) == []
+    gone = replace(wanted.spec.volumes[1], state=VolumeState.ABSENT)
+    assert said(refusals.thin_arbiter_blockers(replace(wanted.spec, volumes=(gone,)))) == []
 
 
 # ---------------------------------------------------------------- risks and options

@@ -15,7 +15,8 @@ from reconciler.volgen.client import client_graph, gfproxyd_graph
 from reconciler.volgen.graph import Graph
 from reconciler.volgen.option_table import rows
 from reconciler.volgen.options import creation_defaults
-from reconciler.volgen.render import all_graphs, shared_brick_count
+from reconciler.volgen.registry import shared_brick_count
+from reconciler.volgen.render import all_graphs
 from reconciler.volgen.services import rebalance_graph, shd_graph
 from tests.volume_samples import SLOTS
 
