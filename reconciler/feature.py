@@ -2,16 +2,17 @@
 
 A feature is a folder (below ``reconciler/plugins/``, or anybody's own) whose ``__init__`` has ``FEATURE``.
 The parts are asked for by the floors that use them, which define their forms (`desired.feature_key`,
-`volgen.slots`); the core names no feature. The registry is a value: the program's root makes it and passes it
-down to loading, planning and rendering. Nothing registers itself by being imported.
+`volgen.slots`, `volgen.registry`); the core names no feature. The registry is a value: the program's root
+makes it and passes it down to loading, planning and rendering. Nothing registers itself by being imported.
 
 A declaration's key becomes volume options and nothing else: they are what is planned, stored with the volume
 (with the feature's name beside them, `VolumeRecord.feature_options`) and rendered, so that a feature has no
 stored form of its own (docs/decisions/0030-features-are-values.md).
 
-How the record grows: a feature that runs a daemon will bring its graphs, the steps that start and stop it and
-the actions and probes behind them, each as one more field whose form is defined by the floor that uses it,
-added together with its first user. A field that nothing reads is not added before.
+How the record grows: a feature that runs a daemon brings its graphs (`volgen.registry`), and will bring the
+steps that start and stop it and the actions and probes behind them, each as one more field whose form is
+defined by the floor that uses it, added together with its first user. A field that nothing reads is not
+added before.
 """
 
 from __future__ import annotations
