@@ -170,6 +170,9 @@ def test_the_digest_ignores_what_has_no_meaning_and_sees_what_has() -> None:
     )
     assert desired(cluster(REP3 + "options: {a.b: 1}\n")).digest != base
     assert desired(cluster(REP3 + "state: stopped\n")).digest != base
+    two = REP3.replace("replica: 3", "replica: 2").replace(', "gs3:/b/home/0"', "")
+    arbiters = {desired(cluster(two + f"thinArbiter: arb:/{path}\n")).digest for path in ("a", "b")}
+    assert len({desired(cluster(two)).digest, *arbiters}) == 3
     assert desired(cluster(REP3, spec="unprotectDelay: 5s\n")).digest != base
 
 

@@ -165,6 +165,11 @@ def test_new_and_known_volumes_are_refused_for_the_same_reasons(more: str, expec
     assert blocked(plan(world(REP3), REP3 + more)) == [expected]
 
 
+def test_a_volume_with_a_thin_arbiter_is_refused() -> None:
+    two = "{name: v, type: replicate, replica: 2, thinArbiter: 'arb:/ta', bricks: ['gs1:/b/v', 'gs2:/b/v']}"
+    assert blocked(plan(World(), two)) == [("GS208", "volume/v")]
+
+
 def test_a_risky_shape_is_refused() -> None:
     assert blocked(plan(World(), "{name: v, type: distribute, bricks: [gs1:/b/v]}")) == [
         ("GS204", "volume/v")

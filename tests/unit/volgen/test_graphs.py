@@ -17,7 +17,7 @@ from reconciler.volgen.option_table import rows
 from reconciler.volgen.options import creation_defaults
 from reconciler.volgen.registry import shared_brick_count
 from reconciler.volgen.render import all_graphs
-from reconciler.volgen.services import rebalance_graph, shd_graph
+from reconciler.volgen.services import rebalance_graph, shd_graph, snapd_graph
 from tests.volume_samples import SLOTS
 
 SECRET = Secret(username="who", password="what")
@@ -216,6 +216,18 @@ def test_the_shared_storage_volume_has_no_volfile_for_strangers() -> None:
     names = all_graphs(volume, secret=SECRET, host="gs1", slots=SLOTS)
     assert "gluster_shared_storage.tcp-fuse.vol" not in names
     assert "trusted-gluster_shared_storage.tcp-fuse.vol" in names
+
+
+def test_the_snapshot_daemon_logs_like_a_brick_and_lets_in_whom_a_brick_lets_in() -> None:
+    logs = {"diagnostics__brick_log_level": "DEBUG", "diagnostics__client_log_level": "ERROR"}
+    tls = {"server__ssl": "on", "ssl__ca_list": "/ca.pem", "auth__reject": "10.0.0.9"}
+    graph = snapd_graph(a_volume(**logs, **tls), secret=SECRET)
+    assert option(graph, "snapd-home", "log-level") == "DEBUG"
+    server = dict(graph.top.options)
+    assert server["transport.socket.ssl-enabled"] == "true"
+    assert server["transport.socket.ssl-ca-list"] == "/ca.pem"
+    assert server["auth.addr.snapd-home.reject"] == "10.0.0.9"
+    assert server["auth.login.snapd-home.allow"] == SECRET.username
 
 
 def test_pinned_defaults_give_way_to_declared_options() -> None:
