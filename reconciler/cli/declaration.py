@@ -188,12 +188,11 @@ def _acknowledgements(examined: Examined) -> Iterator[Diagnostic]:
 
 
 def _softened(found: Diagnostic, origin: str) -> Diagnostic:
-    if found.severity is not Severity.ERROR:
+    """Return what is wrong with an option that a builtin profile sets: plans take it as it is."""
+    if found.severity is not Severity.ERROR and not found.code:
         return found
-    name = origin.removeprefix("profile ")
-    return replace(
-        found, severity=Severity.WARNING, summary=f"{found.summary}; {name} sets it, it has no effect"
-    )
+    summary = f"{found.summary}; {origin.removeprefix('profile ')} sets it, it has no effect"
+    return replace(found, severity=Severity.WARNING, summary=summary, hint="", code="")
 
 
 def _span_of(examined: Examined, *addresses: str) -> SourceSpan | None:

@@ -106,7 +106,7 @@ def new_volume(
         shape=spec.shape,
         state=spec.state,
         bricks=tuple(bricks),
-        pinned=creation_defaults(spec.shape),
+        pinned=creation_defaults(spec.shape, [option.name for option in spec.options]),
         next_client=next_client(ids),
     )
     return replace(with_settings(record, spec), generation=1)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from reconciler.desired.groups import is_builtin
+from reconciler.diagnostics import Severity
 from reconciler.diff.change import LayoutChanged, PeerAdded, PeerChanged, VolumeRemoved
 from reconciler.errors import VolfileError
 from reconciler.model.cluster import Acknowledgement, BrickSpec, ClusterSpec, Desired, VolumeSpec
@@ -250,6 +251,7 @@ def option_blockers(
 ) -> Iterator[Blocker]:
     """Yield options that GlusterFS does not have, values it would not take, and what makes no volfile.
 
+    A warning with a code is refused, too: the volfile is right, and running it would not do what it says.
     What GlusterFS' own group files bring along is nobody's mistake and has no effect: a warning says so. For
     `vouched` see `Desired.vouched`.
     """
@@ -258,7 +260,8 @@ def option_blockers(
     values = {o.name: o.value for o in spec.options}
     named = Named(name=volume.name, subvolumes=len(volume.bricks) // volume.shape.bricks_per_subvolume)
     for found in check_options(values, volume.shape, vouched=vouched, volume=named):
-        if found.severity.value == "error" and not is_builtin(origins.get(found.path, "")):
+        blocks = found.severity is Severity.ERROR or found.code
+        if blocks and not is_builtin(origins.get(found.path, "")):
             wrong = True
             yield Blocker(
                 address=volume.address, code=found.code or "GS401", summary=found.summary, hint=found.hint

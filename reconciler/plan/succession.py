@@ -21,8 +21,10 @@ from reconciler.volgen.options import creation_defaults
 
 def offline_creations(desired: Desired) -> tuple[VolumeRecord, ...]:
     """Return the records that a plan would make of the volumes with bricks if all were new, by name."""
-    records = offline_records(desired)
-    return tuple(replace(record, pinned=creation_defaults(record.shape)) for record in records)
+    return tuple(
+        replace(record, pinned=creation_defaults(record.shape, dict(record.options)))
+        for record in offline_records(desired)
+    )
 
 
 def offline_creation(desired: Desired, name: VolumeName) -> VolumeRecord | None:

@@ -63,6 +63,8 @@ _REFUSED = {
 }  #: xlator and key of options that would break a volume by themselves
 
 _THREADS = "performance.client-io-threads"
+#: options that glusterd 10.3 stores with every volume, and that `volume reset` leaves
+_STORED_BY_GLUSTERD = frozenset({"nfs.disable", "storage.fips-mode-rchecksum", "transport.address-family"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ class _Site:
     volume: Named
 
 
-def creation_defaults(shape: Shape) -> tuple[tuple[str, str], ...]:
+def creation_defaults(shape: Shape, declared: Collection[str] = ()) -> tuple[tuple[str, str], ...]:
     """Return the options that a new volume of this shape is created with, sorted by name.
 
     They are stored with the volume and not implied by the graph rules, because volumes that were created
@@ -97,8 +99,12 @@ def creation_defaults(shape: Shape) -> tuple[tuple[str, str], ...]:
     - ``performance.client-io-threads`` ``off`` (replicate): its threads slow replication down.
 
     glusterd stores two more that change no graph: ``nfs.disable`` (there is no NFS server to disable) and
-    ``storage.fips-mode-rchecksum`` (every brick graph has it on).
+    ``storage.fips-mode-rchecksum`` (every brick graph has it on). A declaration with all the names that every
+    volume of glusterd has stored is the copy of such a volume's options, and complete: what is not there was
+    reset, and no default comes on top.
     """
+    if set(declared) >= _STORED_BY_GLUSTERD:
+        return ()
     defaults = {"transport.address-family": "inet"}
     if shape.type is VolumeType.REPLICATE:
         defaults |= {"cluster.granular-entry-heal": "on", _THREADS: "off"}
@@ -251,10 +257,11 @@ def _unsupported(name: str, value: str) -> Diagnostic | None:
     if names()[name].pool:
         return _error(name, f"option {name} is no option of a volume: it is about all of a glusterd's pool")
     if name == "cluster.server-quorum-type" and value == "server":
-        hint = (
-            "Server quorum lived in glusterd, which does not run here. Use cluster.quorum-type for replicas."
-        )
-    elif name == "ganesha.enable" and boolean(value):
+        # Volfiles are right without it, so whoever compares them is only warned; a plan refuses it.
+        summary = f"option {name}: server quorum lived in glusterd, which does not run here"
+        hint = "plan refuses it; cluster.quorum-type is for replicas"
+        return Diagnostic(severity=Severity.WARNING, summary=summary, path=name, hint=hint, code="GS407")
+    if name == "ganesha.enable" and boolean(value):
         hint = "There is no NFS-Ganesha here."
     elif name == "config.transport" and value != "tcp":
         hint = "The only transport is tcp."

@@ -12,6 +12,7 @@ _COMMANDS = {
     "quota": {"features.quota": "on", "features.inode-quota": "on", "features.quota-deem-statfs": "on"},
     "bitrot": {"features.bitrot": "on", "features.scrub": "Active"},
 }  #: `gluster volume quota|bitrot VOL enable`, as the options that it stores
+_LEFT_BY_RESET = ("nfs.disable", "storage.fips-mode-rchecksum", "transport.address-family")
 
 
 def stored(raw: Raw) -> str:
@@ -69,7 +70,10 @@ def _profiles_and_options(raw: Raw) -> tuple[list[str], dict[str, str]]:
     profiles: list[str] = []
     options: dict[str, str] = {}
     for name, value in raw["set"]:
-        if name == "group":
+        if name == "reset":  # it drops what the creation stored, but for these (decision 0027)
+            profiles.clear()
+            options = {name: raw["stored_options"][name] for name in _LEFT_BY_RESET}
+        elif name == "group":
             profiles.append(PREFIX + value)
             options = {key: kept for key, kept in options.items() if key not in GROUPS_10_3[value]}
         else:

@@ -20,9 +20,6 @@ HERE = Path(__file__).parent
 MORE = HERE.parents[2].parent / "shared" / "oracle" / "volfiles"
 CASES = sorted({p.name: p for p in [*MORE.glob("*.json"), *(HERE / "cases").glob("*.json")]}.values())
 
-#: Accepted by glusterd and refused here: server quorum lived in glusterd, which does not run (design 3.18).
-REFUSED = {"cluster.server-quorum-type"}
-
 each_case = pytest.mark.parametrize("path", CASES, ids=lambda p: p.stem)
 
 
@@ -57,7 +54,7 @@ def test_what_we_write_reads_back_as_the_same_graph(path: Path) -> None:
 def test_no_option_that_glusterd_accepted_is_refused(path: Path) -> None:
     volume = load_case(path).volume
     problems = check_options(volume.effective_options(), volume.shape)
-    assert [p.summary for p in problems if p.severity is Severity.ERROR and p.path not in REFUSED] == []
+    assert [p.summary for p in problems if p.severity is Severity.ERROR] == []
 
 
 @each_case

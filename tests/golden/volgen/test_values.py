@@ -52,7 +52,6 @@ WE_REFUSE = (
     (r"(client|server)\.(keepalive-.*|tcp-user-timeout|own-thread|ssl)|transport\.keepalive", ".*"),
     (r"cluster\.nufa|cluster\.switch|features\.sdfs|features\.acl|performance\.nfs\..*", "maybe|2"),
     (r"features\.timeout|features\.failover-hosts", ".*"),
-    (r"cluster\.server-quorum-type", "server"),
     (r"cluster\.subvols-per-directory", "0x10"),  # atoi reads a 0
 )
 #: names that glusterd refuses values for that we take, and which values

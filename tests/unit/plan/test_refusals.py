@@ -381,4 +381,4 @@ def test_what_a_builtin_group_sets_without_effect_blocks_nothing_and_the_same_by
     assert "cluster.server-quorum-type" in {option.name for option in spec.options}
     assert said(refusals.option_blockers(spec, RECORD, SLOTS)) == []
     by_hand = replace(spec, options=tuple(replace(o, origin="volume") for o in spec.options))
-    assert [code for code, _ in said(refusals.option_blockers(by_hand, RECORD, SLOTS))] == ["GS401"]
+    assert [code for code, _ in said(refusals.option_blockers(by_hand, RECORD, SLOTS))] == ["GS407"]

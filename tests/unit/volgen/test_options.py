@@ -120,10 +120,10 @@ def test_a_name_that_no_volfile_can_hold_is_an_error(name: str) -> None:
     assert summary.startswith("an option's name")
 
 
-def test_server_quorum_is_refused_and_not_ignored() -> None:
-    severity, _, hint = only_problem("cluster.server-quorum-type", "server")
-    assert severity is Severity.ERROR
-    assert "cluster.quorum-type" in hint
+def test_server_quorum_is_warned_about_with_the_code_that_a_plan_refuses() -> None:
+    (found,) = check_options({"cluster.server-quorum-type": "server"})
+    assert (found.severity, found.code) == (Severity.WARNING, "GS407")
+    assert "cluster.quorum-type" in found.hint
 
 
 def test_an_option_of_a_service_that_does_not_run_is_a_warning() -> None:
@@ -168,6 +168,14 @@ def test_replicated_volumes_start_with_more_defaults_than_others() -> None:
         "cluster.granular-entry-heal": "on",
         "performance.client-io-threads": "off",
     }
+
+
+def test_what_glusterd_stored_with_a_volume_is_complete() -> None:
+    shape = Shape(type=VolumeType.REPLICATE, replica=3)
+    stored = ["nfs.disable", "storage.fips-mode-rchecksum", "transport.address-family"]
+    assert creation_defaults(shape, [*stored, "features.shard"]) == ()
+    for missing in stored:
+        assert creation_defaults(shape, set(stored) - {missing}) == creation_defaults(shape)
 
 
 def test_a_conversion_changes_what_glusterd_changes_and_nothing_that_was_never_pinned() -> None:
