@@ -64,7 +64,7 @@ soak: setup ## ten minutes without agents or etcd, under I/O
 	GLUSTER_STATE_SOAK_SECONDS=600 .venv/bin/pytest -m real tests/real -k soak --timeout 1200
 
 soak-crash: venv ## every crash point, and thousands of random schedules of transactions
-	GLUSTER_STATE_CRASH=all GLUSTER_STATE_CRASH_SEEDS=2000 .venv/bin/pytest tests/crash -n 2 --timeout 7200
+	GLUSTER_STATE_CRASH=all GLUSTER_STATE_CRASH_SEEDS=2000 .venv/bin/pytest tests/sim -n 2 --timeout 7200
 
 oracle: setup ## random volumes on a real glusterd, and what it made of them against ours (about 15 minutes)
 	$(PY) scripts/compare_with_glusterd.py

@@ -28,8 +28,8 @@ from reconciler.model.report import ProgressKind
 from reconciler.ports.store import Changes, ModifiedAt, WatchEnded
 from reconciler.txn.machine import Turn
 from reconciler.txn.record import Barrier, Command, Head, HeadState, Mark, Phase, StepRecord
-from tests.crash.scenarios import CLUSTER as WIDE_CLUSTER
-from tests.crash.scenarios import scenario
+from tests.sim.scenarios import CLUSTER as WIDE_CLUSTER
+from tests.sim.scenarios import scenario
 from tests.txn_samples import CLUSTER, PLAN, TXN, A, B, Journal
 
 HEAD = keys.head(CLUSTER, TXN)

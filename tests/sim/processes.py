@@ -27,9 +27,9 @@ from reconciler.model.ids import NodeId
 from reconciler.plan.step import Plan
 from reconciler.ports.store import Changes, Commit, Committed, Put, Snapshot, WatchEnded
 from reconciler.txn.record import Barrier, Command, Head, HeadState, LockRecord, Phase
-from tests.crash.scenarios import CLUSTER, SECRET
-from tests.crash.simulation import Client, Simulation
-from tests.crash.world import decoded
+from tests.sim.scenarios import CLUSTER, SECRET
+from tests.sim.simulation import Client, Simulation
+from tests.sim.world import decoded
 
 TICK_S = 1.0
 LOOK_EVERY_S = 2.0

@@ -22,7 +22,7 @@ from reconciler.plan.planner import Given, Stamp, make_plan
 from reconciler.plan.records import peer_records
 from reconciler.plan.step import Plan
 from reconciler.ports.store import MAX_OPS, Commit, Put
-from tests.crash.world import Cells, after_all
+from tests.sim.world import Cells, after_all
 from tests.unit.desired.declarations import cluster, desired
 from tests.volume_samples import SLOTS
 

@@ -15,11 +15,11 @@ from reconciler.engine.journal import begin
 from reconciler.engine.lock import Lock, acquire
 from reconciler.errors import LockHeld
 from reconciler.txn.record import Head, HeadState, LockRecord, Phase
-from tests.crash.processes import Agent, Job, secret
-from tests.crash.runs import Run, judge, prepared
-from tests.crash.scenarios import CLUSTER
-from tests.crash.simulation import Point, SimulatedCrash, Simulation
-from tests.crash.world import Trouble
+from tests.sim.processes import Agent, Job, secret
+from tests.sim.runs import Run, judge, prepared
+from tests.sim.scenarios import CLUSTER
+from tests.sim.simulation import Point, SimulatedCrash, Simulation
+from tests.sim.world import Trouble
 
 
 @dataclass(slots=True)

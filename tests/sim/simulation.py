@@ -20,8 +20,8 @@ from reconciler.engine.journal import txn_of
 from reconciler.errors import OutcomeUnknown, StoreError
 from reconciler.model.ids import NodeId
 from reconciler.ports.store import Changes, Commit, Committed, Entry, Snapshot, WatchEnded
-from tests.crash.scenarios import CLUSTER, NOW, Scenario
-from tests.crash.world import Trouble, World
+from tests.sim.scenarios import CLUSTER, NOW, Scenario
+from tests.sim.world import Trouble, World
 
 MAX_STEPS = 15_000  #: of all processes together; a run that takes more goes round in circles
 

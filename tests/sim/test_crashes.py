@@ -17,11 +17,11 @@ from reconciler.model import keys
 from reconciler.ports.store import Commit, Put
 from reconciler.txn.machine import MAX_ATTEMPTS
 from reconciler.txn.record import HeadState, LockRecord, Mark
-from tests.crash.processes import Job
-from tests.crash.runs import AGENTS, Run, check, judge, prepared
-from tests.crash.scenarios import CLUSTER, scenario
-from tests.crash.simulation import AgentsFirst, Point
-from tests.crash.world import Trouble
+from tests.sim.processes import Job
+from tests.sim.runs import AGENTS, Run, check, judge, prepared
+from tests.sim.scenarios import CLUSTER, scenario
+from tests.sim.simulation import AgentsFirst, Point
+from tests.sim.world import Trouble
 
 ALL = os.environ.get("GLUSTER_STATE_CRASH") == "all"
 KILLS = ("before", "after")

@@ -13,10 +13,10 @@ from reconciler.plan.step import Plan
 from reconciler.ports.store import Change
 from reconciler.txn.machine import ALLOWED
 from reconciler.txn.record import Barrier, Command, Head, HeadState, Mark, Phase, StepRecord
-from tests.crash.processes import Agent, Engine, Job
-from tests.crash.scenarios import CLUSTER, NAME, NODES, NOW, scenario
-from tests.crash.simulation import AtRandom, InTurn, Point, Schedule, Simulation
-from tests.crash.world import Trouble, decoded
+from tests.sim.processes import Agent, Engine, Job
+from tests.sim.scenarios import CLUSTER, NAME, NODES, NOW, scenario
+from tests.sim.simulation import AtRandom, InTurn, Point, Schedule, Simulation
+from tests.sim.world import Trouble, decoded
 
 ENDED = (HeadState.COMMITTED, HeadState.ROLLED_BACK)
 AGENTS = ("agent1", "agent2", "agent3")

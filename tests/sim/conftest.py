@@ -10,7 +10,7 @@ from reconciler.agent import executor
 from reconciler.engine import journal, lock
 from reconciler.plan.document import canonical_text, digest
 from reconciler.plan.step import Plan
-from tests.crash.world import decoded
+from tests.sim.world import decoded
 
 _PARSED = lru_cache(maxsize=64)(journal.parse_document)
 

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from tests.crash.runs import random_run
+from tests.sim.runs import random_run
 
 SEEDS = int(os.environ.get("GLUSTER_STATE_CRASH_SEEDS", "0"))
 FIRST = int(os.environ.get("GLUSTER_STATE_CRASH_FROM", "0"))

@@ -12,12 +12,12 @@ from reconciler.errors import ReconcilerError
 from reconciler.model import keys
 from reconciler.plan.document import canonical_text
 from reconciler.txn.record import HeadState
-from tests.crash import test_crashes as crashes
-from tests.crash.mutants import MUTANTS, Mutant
-from tests.crash.runs import AGENTS, check, prepared, random_run
-from tests.crash.scenarios import CLUSTER, scenario
-from tests.crash.simulation import Point
-from tests.crash.world import Trouble
+from tests.sim import test_crashes as crashes
+from tests.sim.mutants import MUTANTS, Mutant
+from tests.sim.runs import AGENTS, check, prepared, random_run
+from tests.sim.scenarios import CLUSTER, scenario
+from tests.sim.simulation import Point
+from tests.sim.world import Trouble
 
 Probe = Callable[[], object]
 #: How a run tells that something is wrong. A mutation that does not even run is no kill.
