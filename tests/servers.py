@@ -7,9 +7,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -87,6 +90,75 @@ class TlsFiles:
 
 def _openssl(*arguments: object) -> None:
     subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=30)
+
+
+class Relay:
+    """A TCP relay to a server, which can be cut: what is open breaks, and nobody gets through until `mend`.
+
+    Use it as a context manager.
+    """
+
+    def __init__(self, target: str) -> None:
+        host, _, port = target.rpartition(":")
+        self._target = (host, int(port))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._whole = True
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, name="relay", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+        self.cut()
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def cut(self) -> None:
+        with self._lock:
+            self._whole = False
+            for end in self._open:
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+                end.close()
+            self._open.clear()
+
+    def mend(self) -> None:
+        with self._lock:
+            self._whole = True
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # the listener is closed
+            while True:
+                near, _ = self._listener.accept()
+                with self._lock:
+                    far = self._connect() if self._whole else None
+                    if far is None:
+                        near.close()
+                        continue
+                    self._open += [near, far]
+                for source, sink in ((near, far), (far, near)):
+                    pump = partial(self._pump, source, sink)
+                    threading.Thread(target=pump, name="relay pump", daemon=True).start()
+
+    def _connect(self) -> socket.socket | None:
+        try:
+            return socket.create_connection(self._target, 5)
+        except OSError:
+            return None
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
 
 class EtcdProcess:
@@ -193,6 +265,16 @@ class EtcdProcess:
             cert_cert=endpoint.cert and str(endpoint.cert),
             cert_key=endpoint.key and str(endpoint.key),
             timeout=5,
+        )
+
+    def control(self, command: str) -> None:
+        """Run etcdctl on it."""
+        subprocess.run(
+            ["etcdctl", "--endpoints", self.host, *command.split()],
+            env={"ETCDCTL_API": "3", "PATH": "/usr/local/bin:/usr/bin:/bin"},
+            check=True,
+            capture_output=True,
+            timeout=20,
         )
 
     def log_text(self) -> str:

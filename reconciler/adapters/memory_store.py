@@ -10,189 +10,18 @@ closing a client ends its watches and stops keeping its leases alive.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reconciler.adapters.memory_data import Grant, MemoryData, MemoryWatch
 from reconciler.adapters.store_rules import check_commit
 from reconciler.errors import StoreError, StoreUnavailable
-from reconciler.ports.store import (
-    Absent,
-    Change,
-    Changes,
-    Committed,
-    CreatedAt,
-    Delete,
-    Entry,
-    Put,
-    Snapshot,
-    WatchEnded,
-)
+from reconciler.ports.store import Changes, Committed, Entry, Snapshot, WatchEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.ports.store import Commit, Compare, Operation
-
-_CLOSE_TIMEOUT_S = 2.0
-
-
-@dataclass(slots=True)
-class _Grant:
-    """A lease as the server sees it. `expires_at` counts only while no client keeps it alive."""
-
-    ttl_s: int
-    kept_alive: bool = True
-    expires_at: float = 0.0
-
-
-class _Data:
-    """What all clients share. Every method is called with `lock` held."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.lock = threading.RLock()
-        self.clock = clock
-        self.revision = 1
-        self.compacted = 0
-        self.entries: dict[str, Entry] = {}
-        self.history: list[Changes] = []
-        self.grants: dict[int, _Grant] = {}
-        self.last_lease = 0
-        self.watches: list[MemoryWatch] = []
-        self.leases: dict[int, MemoryLease] = {}
-
-    def holds(self, compare: Compare) -> bool:
-        entry = self.entries.get(compare.key)
-        if isinstance(compare, Absent):
-            return entry is None
-        if isinstance(compare, CreatedAt):
-            return entry is not None and entry.create_revision == compare.revision
-        return (entry.mod_revision if entry else 0) == compare.revision
-
-    def apply(self, operations: tuple[Operation, ...]) -> None:
-        for operation in operations:
-            if isinstance(operation, Put) and operation.lease and operation.lease not in self.grants:
-                raise StoreError(f"{operation.key}: requested lease {operation.lease:x} not found")
-        revision = self.revision + 1
-        changes = tuple(
-            change for change in (self._apply_one(one, revision) for one in operations) if change is not None
-        )
-        if changes:
-            self.revision = revision
-            batch = Changes(revision=revision, changes=changes)
-            self.history.append(batch)
-            for watch in self.watches:
-                watch.offer(batch)
-
-    def _apply_one(self, operation: Operation, revision: int) -> Change | None:
-        before = self.entries.get(operation.key)
-        if isinstance(operation, Put):
-            created = before.create_revision if before else revision
-            self.entries[operation.key] = Entry(
-                key=operation.key,
-                value=operation.value,
-                create_revision=created,
-                mod_revision=revision,
-                lease=operation.lease,
-            )
-            value: str | None = operation.value
-        elif before is None:
-            return None
-        else:
-            del self.entries[operation.key]
-            created, value = 0, None  # etcd's delete events carry no create-revision
-        return Change(key=operation.key, value=value, create_revision=created, mod_revision=revision)
-
-    def drop_lease(self, lease_id: int) -> None:
-        """Forget the lease and delete its keys in one revision."""
-        if self.grants.pop(lease_id, None) is None:
-            return
-        self.leases.pop(lease_id, None)
-        from_lease = sorted(key for key, entry in self.entries.items() if entry.lease == lease_id)
-        self._delete(from_lease)
-
-    def _delete(self, keys: list[str]) -> None:
-        self.apply(tuple(Delete(key) for key in keys))
-
-    def expire_due(self) -> None:
-        for lease_id, grant in list(self.grants.items()):
-            if not grant.kept_alive and self.clock() >= grant.expires_at:
-                self.drop_lease(lease_id)
-
-
-class MemoryWatch:
-    """A running watch. Batches wait in a queue, so that the sink never runs under the store's lock."""
-
-    def __init__(
-        self, data: _Data, prefix: str, sink: Callable[[Changes | WatchEnded], None], *, inline: bool
-    ) -> None:
-        self._data = data
-        self._prefix = prefix
-        self._sink = sink
-        self._queue: deque[Changes | WatchEnded] = deque()
-        self._wake = threading.Condition()
-        self._closed = False
-        self._delivery = threading.RLock()
-        self._delivering = False
-        self._thread: threading.Thread | None = None
-        if not inline:
-            self._thread = threading.Thread(target=self._run, name=f"memory-watch {prefix}", daemon=True)
-            self._thread.start()
-
-    def offer(self, message: Changes | WatchEnded) -> None:
-        """Queue a message; of a batch only what is under the prefix."""
-        if isinstance(message, Changes):
-            changes = tuple(change for change in message.changes if change.key.startswith(self._prefix))
-            if not changes:
-                return
-            message = Changes(revision=message.revision, changes=changes)
-        with self._wake:
-            self._queue.append(message)
-            self._wake.notify()
-
-    def deliver(self) -> None:
-        """Call the sink for what waits. A call from within the sink leaves the rest to the outer one."""
-        with self._delivery:
-            if self._delivering:
-                return
-            self._delivering = True
-            try:
-                while not self._closed and (message := self._next()) is not None:
-                    self._sink(message)
-            finally:
-                self._delivering = False
-
-    def close(self) -> None:
-        """Stop it. May be called twice, also by the sink."""
-        with self._data.lock:
-            if self in self._data.watches:
-                self._data.watches.remove(self)
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        if self._delivery.acquire(timeout=_CLOSE_TIMEOUT_S):
-            self._delivery.release()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(_CLOSE_TIMEOUT_S)
-
-    @property
-    def inline(self) -> bool:
-        """Return true if whoever causes a change also delivers it."""
-        return self._thread is None
-
-    def _next(self) -> Changes | WatchEnded | None:
-        with self._wake:
-            return self._queue.popleft() if self._queue else None
-
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._queue or self._closed)
-                if self._closed:
-                    return
-            self.deliver()
+    from reconciler.ports.store import Commit
 
 
 class MemoryLease:
@@ -214,10 +43,16 @@ class MemoryLease:
         """Return true once the lease must be considered gone."""
         return self._gone or not self._store.knows(self._id)
 
+    @property
+    def cut_off(self) -> bool:
+        """Return true while its client cannot renew it and goes on."""
+        return self._store.cut_off
+
     def close(self) -> None:
-        """Revoke it. May be called twice."""
+        """Revoke it if the store can be reached. May be called twice."""
         self._gone = True
-        self._store.revoke(self._id)
+        if not self._store.cut_off:
+            self._store.revoke(self._id)
 
     def declare_lost(self) -> None:
         """Turn `lost` and call `on_lost`, once."""
@@ -244,11 +79,11 @@ class MemoryStore:
         clock: Callable[[], float] = time.monotonic,
         *,
         inline: bool = False,
-        shared: _Data | None = None,
+        shared: MemoryData | None = None,
     ) -> None:
-        self._data = shared or _Data(clock)
+        self._data = shared or MemoryData(clock)
         self._inline = inline
-        self._closed = False
+        self._closed = self._cut = False
         self._watches: list[MemoryWatch] = []
         self._leases: list[MemoryLease] = []
 
@@ -281,6 +116,7 @@ class MemoryStore:
         check_commit(commit)
         with self._data.lock:
             self._enter()
+            self._data.refuse_if_full(commit)
             succeeded = all(self._data.holds(compare) for compare in commit.when)
             if succeeded:
                 self._data.apply(commit.then)
@@ -291,25 +127,11 @@ class MemoryStore:
     def watch(self, prefix: str, after: int, sink: Callable[[Changes | WatchEnded], None]) -> MemoryWatch:
         """Deliver every change under `prefix` after revision `after`, history first."""
         with self._data.lock:
-            self._enter()
-            watch = MemoryWatch(self._data, prefix, sink, inline=self._inline)
+            self._refuse_if_closed()
+            watch = MemoryWatch(self._data, prefix, after, sink, inline=self._inline)
             self._watches.append(watch)
-            if after > self._data.revision:
-                watch.offer(
-                    WatchEnded(reason=f"the revision went back from {after} to {self._data.revision}")
-                )
-            elif after + 1 < self._data.compacted:
-                compacted = self._data.compacted
-                watch.offer(
-                    WatchEnded(
-                        reason=f"history before revision {compacted} is compacted", compacted=compacted
-                    )
-                )
-            else:
-                for batch in self._data.history:
-                    if batch.revision > after:
-                        watch.offer(batch)
-                self._data.watches.append(watch)
+            if not self._cut:
+                self._data.follow(watch)
         self._deliver()
         return watch
 
@@ -317,9 +139,11 @@ class MemoryStore:
         """Grant a lease."""
         with self._data.lock:
             self._enter()
+            if self._data.full:
+                raise StoreUnavailable("etcdserver: mvcc: database space exceeded")
             self._data.last_lease += 1
             lease = MemoryLease(self, self._data.last_lease, on_lost)
-            self._data.grants[lease.lease_id] = _Grant(ttl_s)
+            self._data.grants[lease.lease_id] = Grant(ttl_s)
             self._data.leases[lease.lease_id] = lease
             self._leases.append(lease)
         return lease
@@ -328,16 +152,44 @@ class MemoryStore:
         """End all watches and stop keeping leases alive; they end after their time to live."""
         with self._data.lock:
             self._closed = True
-            for lease in self._leases:
-                grant = self._data.grants.get(lease.lease_id)
-                if grant is not None and grant.kept_alive:
-                    grant.kept_alive = False
-                    grant.expires_at = self._data.clock() + grant.ttl_s
+            self._stop_renewing()
             watches, self._watches = self._watches, []
         for watch in watches:
             watch.close()
 
     # --- what only the twin can do ---------------------------------------------------------------------
+
+    def cut(self) -> None:
+        """Cut this client off: calls fail, watches fall silent, leases are not renewed."""
+        with self._data.lock:
+            self._data.expire_due()
+            self._cut = True
+            self._stop_renewing()
+            for watch in self._watches:
+                watch.part()
+
+    def mend(self) -> None:
+        """Connect it again: watches go on where they were, if that history is still there."""
+        with self._data.lock:
+            self._data.expire_due()
+            self._cut = False
+            for lease in self._leases:
+                grant = self._data.grants.get(lease.lease_id)
+                if grant is not None:
+                    grant.kept_alive = not self._closed
+            for watch in [w for w in self._watches if not w.closed]:
+                self._data.follow(watch)
+        self._deliver()
+
+    @property
+    def cut_off(self) -> bool:
+        """Return true between `cut` and `mend`."""
+        return self._cut
+
+    def set_full(self, full: bool) -> None:
+        """Raise or lift the space alarm, for all clients: nothing that grows the store is accepted."""
+        with self._data.lock:
+            self._data.full = full
 
     def expire(self, lease_id: int) -> None:
         """Let a lease end: its holder learns first, as with etcd, then its keys go."""
@@ -376,9 +228,21 @@ class MemoryStore:
             return lease_id in self._data.grants
 
     def _enter(self) -> None:
+        self._refuse_if_closed()
+        self._data.expire_due()
+        if self._cut:
+            raise StoreUnavailable("the store cannot be reached")
+
+    def _refuse_if_closed(self) -> None:
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        self._data.expire_due()
+
+    def _stop_renewing(self) -> None:
+        for lease in self._leases:
+            grant = self._data.grants.get(lease.lease_id)
+            if grant is not None and grant.kept_alive:
+                grant.kept_alive = False
+                grant.expires_at = self._data.clock() + grant.ttl_s
 
     def _deliver(self) -> None:
         with self._data.lock:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.adapters.etcd_store import EtcdStore
 from reconciler.adapters.memory_store import MemoryStore
-from reconciler.errors import StoreError, StoreUnavailable
+from reconciler.errors import OutcomeUnknown, StoreError, StoreUnavailable
 from reconciler.ports.store import (
     MAX_OPS,
     MAX_VALUE_BYTES,
@@ -25,10 +27,11 @@ from reconciler.ports.store import (
     Put,
     WatchEnded,
 )
-from tests.servers import EtcdProcess
+from tests.servers import EtcdProcess, Relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from reconciler.ports.store import Change, Committed, Store
 
@@ -43,12 +46,17 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdProcess]:
 
 @dataclass
 class Stores:
-    """Two clients of the same data, a prefix of our own, and what a test can do behind their backs."""
+    """Two clients of the same data, a prefix of our own, and what a test can do behind their backs.
+
+    `cut` cuts `other` off, until `mend`.
+    """
 
     store: Store
     other: Store
     compact: Callable[[int], None]
     revoke: Callable[[int], None]
+    cut: Callable[[], None]
+    mend: Callable[[], None]
     prefix: str = field(default_factory=lambda: f"/test/{uuid.uuid4().hex}/")
 
 
@@ -59,18 +67,56 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
         return
     store = MemoryStore(inline=request.param == "memory inline")
     other = store.another()
-    yield Stores(store, other, store.compact, store.expire)
+    yield Stores(store, other, store.compact, store.expire, other.cut, other.mend)
     other.close()
     store.close()
 
 
 def _on_etcd(etcd: EtcdProcess) -> Iterator[Stores]:
-    store, other = EtcdStore(etcd.endpoint), EtcdStore(etcd.endpoint)
-    client = etcd.client()
-    yield Stores(store, other, client.compact, client.revoke_lease)
-    client.close()
-    other.close()
-    store.close()
+    with Relay(etcd.host) as relay:
+        store = EtcdStore(etcd.endpoint)
+        other = EtcdStore(replace(etcd.endpoint, hosts=(relay.host,)), call_timeout_s=2.0)
+        client = etcd.client()
+        yield Stores(store, other, client.compact, client.revoke_lease, relay.cut, relay.mend)
+        client.close()
+        other.close()
+        store.close()
+
+
+@dataclass
+class Narrow:
+    """A store that a test can fill up, and empty again."""
+
+    store: Store
+    fill: Callable[[], None]
+    make_room: Callable[[], None]
+
+
+@pytest.fixture(params=["memory", pytest.param("etcd", marks=pytest.mark.real)])
+def narrow(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Narrow]:
+    if request.param == "memory":
+        twin = MemoryStore(inline=True)
+        yield Narrow(twin, partial(twin.set_full, True), partial(twin.set_full, False))
+        twin.close()
+        return
+    with EtcdProcess(tmp_path / "narrow", extra=("--quota-backend-bytes", str(4 * 1024 * 1024))) as etcd:
+        store, client = EtcdStore(etcd.endpoint, call_timeout_s=2.0), etcd.client()
+
+        def fill() -> None:
+            with suppress(OutcomeUnknown):  # the last one, which raises the alarm
+                for number in range(100):
+                    put(store, f"/fill/{number}", "x" * MAX_VALUE_BYTES)
+
+        def make_room() -> None:
+            names = [entry.key for entry in store.read_prefix("/fill/").entries]
+            revision = store.commit(Commit(when=(), then=tuple(Delete(name) for name in names))).revision
+            client.compact(revision, physical=True)
+            etcd.control("defrag")
+            etcd.control("alarm disarm")
+
+        yield Narrow(store, fill, make_room)
+        client.close()
+        store.close()
 
 
 class Sink:
@@ -460,6 +506,133 @@ def test_the_lease_is_not_looked_at_when_the_comparison_fails(stores: Stores) ->
         when=(Absent(stores.prefix + "a"),), then=(Put(stores.prefix + "a", "2", lease.lease_id),)
     )
     assert not stores.store.commit(guarded).succeeded
+
+
+# --- a bad connection, and no space -------------------------------------------------------------------
+
+
+def test_a_watch_that_was_cut_off_catches_up_in_order_and_once(stores: Stores) -> None:
+    start = put(stores.store, stores.prefix + "a", "1").revision
+    sink = Sink()
+    stores.other.watch(stores.prefix, start, sink)
+    put(stores.store, stores.prefix + "a", "2")
+    sink.wait(sink.changes)
+    stores.cut()
+    put(stores.store, stores.prefix + "a", "3")
+    stores.store.commit(Commit(when=(), then=(Delete(stores.prefix + "a"),)))
+    put(stores.store, stores.prefix + "b", "4")
+    with pytest.raises(StoreUnavailable):
+        stores.other.read(stores.prefix + "a")
+    time.sleep(0.1)
+    assert len(sink.changes()) == 1
+    stores.mend()
+    put(stores.store, stores.prefix + "b", "5")
+    sink.wait(lambda: len(sink.changes()) == 5)
+    assert [one.value for one in sink.changes()] == ["2", "3", None, "4", "5"]
+    assert stores.other.read(stores.prefix + "b") is not None
+
+
+def test_a_write_while_cut_off_is_not_there_or_unknown(stores: Stores) -> None:
+    put(stores.other, stores.prefix + "a", "1")
+    stores.cut()
+    with pytest.raises((StoreUnavailable, OutcomeUnknown)):
+        put(stores.other, stores.prefix + "a", "2")
+    with pytest.raises(StoreUnavailable):
+        put(stores.other, stores.prefix + "a", "3")
+    entry = stores.store.read(stores.prefix + "a")
+    assert entry is not None
+    assert entry.value == "1"
+    stores.mend()
+    assert put(stores.other, stores.prefix + "a", "4").succeeded
+
+
+def test_a_watch_opened_while_cut_off_begins_when_it_can(stores: Stores) -> None:
+    start = put(stores.store, stores.prefix + "a", "1").revision
+    stores.cut()
+    sink = Sink()
+    watch = stores.other.watch(stores.prefix, start, sink)
+    gone = Sink()
+    stores.other.watch(stores.prefix, start, gone).close()
+    put(stores.store, stores.prefix + "a", "2")
+    stores.mend()
+    sink.wait(sink.changes)
+    assert [one.value for one in sink.changes()] == ["2"]
+    assert gone.messages == []
+    watch.close()
+
+
+def test_history_compacted_while_cut_off_ends_the_watch(stores: Stores) -> None:
+    start = put(stores.store, stores.prefix + "a", "1").revision
+    sink, following = Sink(), Sink()
+    stores.other.watch(stores.prefix, start, sink)
+    stores.store.watch(stores.prefix, start, following)
+    stores.cut()
+    put(stores.store, stores.prefix + "a", "2")
+    compacted = put(stores.store, stores.prefix + "a", "3").revision
+    following.wait(lambda: len(following.changes()) == 2)
+    stores.compact(compacted)
+    stores.mend()
+    sink.wait(sink.ended)
+    assert sink.ended().compacted == compacted  # type: ignore[union-attr]  # waited for
+    assert sink.changes() == []
+    put(stores.store, stores.prefix + "a", "4")
+    following.wait(lambda: len(following.changes()) == 3)
+    assert following.ended() is None, "who has kept up does not notice"
+
+
+def test_a_lease_that_is_cut_off_is_lost_before_its_key_goes(stores: Stores) -> None:
+    key = stores.prefix + "alive"
+    lost: list[int] = []
+    lease = stores.other.lease(2, lambda: lost.append(1))
+    kept = stores.store.lease(2)
+    put(stores.other, key, "x", lease.lease_id)
+    put(stores.store, stores.prefix + "kept", "x", kept.lease_id)
+    stores.cut()
+    eventually(lambda: stores.store.read(key) is None, 10.0)
+    assert lost == [1]
+    assert lease.lost
+    assert stores.store.read(stores.prefix + "kept") is not None
+    stores.mend()
+    assert stores.other.read(key) is None
+
+
+def test_a_short_cut_costs_no_lease(stores: Stores) -> None:
+    lost: list[int] = []
+    lease = stores.other.lease(3, lambda: lost.append(1))
+    put(stores.other, stores.prefix + "alive", "x", lease.lease_id)
+    stores.cut()
+    time.sleep(0.2)
+    stores.mend()
+    time.sleep(3.5)
+    assert (lost, lease.lost) == ([], False)
+    assert stores.store.read(stores.prefix + "alive") is not None
+
+
+def test_a_full_store_takes_nothing_that_grows_it_and_says_that_it_may_have(narrow: Narrow) -> None:
+    store = narrow.store
+    put(store, "/a", "1")
+    lease = store.lease(60)
+    put(store, "/alive", "x", lease.lease_id)
+    start = put(store, "/old", "x").revision
+    narrow.fill()
+    for when in ((), (Absent("/a"),)):
+        with pytest.raises(OutcomeUnknown):
+            store.commit(Commit(when=when, then=(Delete("/old"), Put("/a", "2"))))
+    with pytest.raises(StoreUnavailable):
+        store.lease(60)
+    entry = store.read("/a")
+    assert entry is not None
+    assert entry.value == "1"
+    sink = Sink()
+    store.watch("/old", start, sink)
+    assert store.commit(Commit(when=(ModifiedAt("/old", start),), then=(Delete("/old"),))).succeeded
+    sink.wait(sink.changes)
+    assert not lease.lost
+    lease.close()
+    assert store.read("/alive") is None
+    narrow.make_room()
+    assert put(store, "/a", "3").succeeded
+    assert not store.lease(60).lost
 
 
 # --- closing -----------------------------------------------------------------------------------------

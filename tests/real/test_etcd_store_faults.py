@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -359,7 +358,7 @@ def test_users_are_contained_and_survive_a_restart(etcd: EtcdProcess) -> None:
         "user grant-role agent agent",
         "auth enable",
     ):
-        etcdctl(etcd, command)
+        etcd.control(command)
     agent = EtcdStore(replace(etcd.endpoint, user="agent", password="secret"))
     revision = put(agent, "/mine/a", "1")
     mine, theirs = Sink(), Sink()
@@ -377,7 +376,7 @@ def test_users_are_contained_and_survive_a_restart(etcd: EtcdProcess) -> None:
 
     etcd.kill()  # etcd forgets the tokens it gave out
     etcd.start()
-    etcdctl(etcd, "--user root:r put /mine/a 2")
+    etcd.control("--user root:r put /mine/a 2")
     mine.wait(lambda: mine.values == ["2"])
     etcd.kill()
     etcd.start()
@@ -391,13 +390,3 @@ def test_users_are_contained_and_survive_a_restart(etcd: EtcdProcess) -> None:
         with pytest.raises(StorePermission):
             put(stranger, "/mine/a", "3")
         stranger.close()
-
-
-def etcdctl(etcd: EtcdProcess, command: str) -> None:
-    subprocess.run(
-        ["etcdctl", "--endpoints", etcd.host, *command.split()],
-        env={"ETCDCTL_API": "3", "PATH": "/usr/local/bin:/usr/bin:/bin"},
-        check=True,
-        capture_output=True,
-        timeout=20,
-    )
