@@ -34,10 +34,11 @@ _CLOSE_TIMEOUT_S = 2.0
 
 @dataclass(slots=True)
 class Grant:
-    """A lease as the server sees it. `expires_at` counts only while no client keeps it alive."""
+    """A lease as the server sees it. The times count only while no client keeps it alive."""
 
     ttl_s: int
     kept_alive: bool = True
+    lost_at: float = 0.0  #: its holder must consider it gone
     expires_at: float = 0.0
 
 
@@ -56,6 +57,7 @@ class MemoryData:
         self.watches: list[MemoryWatch] = []
         self.leases: dict[int, MemoryLease] = {}
         self.full = False
+        self.outlive_s = 0.0  #: how much longer leases live than asked for, as after a change of leader
 
     def holds(self, compare: Compare) -> bool:
         """Return whether a comparison holds now."""
@@ -136,12 +138,24 @@ class MemoryData:
         self.apply(tuple(Delete(key) for key in keys))
 
     def expire_due(self) -> None:
-        """End leases that nobody keeps alive and whose time has come; a client cut off learns it first."""
+        """End leases that nobody keeps alive and whose time has come; their holders learn it first."""
+        now = self.clock()
         for lease_id, grant in list(self.grants.items()):
-            if not grant.kept_alive and self.clock() >= grant.expires_at:
-                if (lease := self.leases.get(lease_id)) and lease.cut_off:
-                    lease.declare_lost()
+            if grant.kept_alive:
+                continue
+            lease = self.leases.get(lease_id)
+            if now >= grant.lost_at and lease is not None:
+                lease.declare_lost()
+            if now >= grant.expires_at:
                 self.drop_lease(lease_id)
+
+    def stop_renewing(self, lease_id: int) -> None:
+        """Let a lease run out."""
+        grant = self.grants.get(lease_id)
+        if grant is not None and grant.kept_alive:
+            grant.kept_alive = False
+            grant.lost_at = self.clock() + grant.ttl_s
+            grant.expires_at = grant.lost_at + self.outlive_s
 
 
 class MemoryWatch:

@@ -43,20 +43,14 @@ class MemoryLease:
         """Return true once the lease must be considered gone."""
         return self._gone or not self._store.knows(self._id)
 
-    @property
-    def cut_off(self) -> bool:
-        """Return true while its client cannot renew it and goes on."""
-        return self._store.cut_off
-
     def close(self) -> None:
         """Revoke it if the store can be reached. May be called twice."""
         self._gone = True
-        if not self._store.cut_off:
-            self._store.revoke(self._id)
+        self._store.let_go(self._id)
 
     def declare_lost(self) -> None:
-        """Turn `lost` and call `on_lost`, once."""
-        if self._gone:
+        """Turn `lost` and call `on_lost`, once; the holder that has closed its store hears nothing."""
+        if self._gone or self._store.closed:
             return
         self._gone = True
         if self._on_lost is not None:
@@ -171,20 +165,30 @@ class MemoryStore:
     def mend(self) -> None:
         """Connect it again: watches go on where they were, if that history is still there."""
         with self._data.lock:
+            if not self._cut:
+                return
             self._data.expire_due()
             self._cut = False
-            for lease in self._leases:
-                grant = self._data.grants.get(lease.lease_id)
-                if grant is not None:
-                    grant.kept_alive = not self._closed
+            self._renew()
             for watch in [w for w in self._watches if not w.closed]:
                 self._data.follow(watch)
         self._deliver()
 
-    @property
-    def cut_off(self) -> bool:
-        """Return true between `cut` and `mend`."""
-        return self._cut
+    def stop_renewing(self) -> None:
+        """Let this client's leases run out although it is connected, as those of a stopped process do."""
+        with self._data.lock:
+            self._stop_renewing()
+
+    def renew(self) -> None:
+        """Keep those alive again that have not been lost."""
+        with self._data.lock:
+            self._data.expire_due()
+            self._renew()
+
+    def let_leases_outlive(self, seconds: float) -> None:
+        """Have leases live so much longer than asked for, from the next that nobody renews on."""
+        with self._data.lock:
+            self._data.outlive_s = seconds
 
     def set_full(self, full: bool) -> None:
         """Raise or lift the space alarm, for all clients: nothing that grows the store is accepted."""
@@ -222,6 +226,19 @@ class MemoryStore:
             self._data.drop_lease(lease_id)
         self._deliver()
 
+    def let_go(self, lease_id: int) -> None:
+        """Revoke a lease, or let it run out if the store cannot be reached."""
+        with self._data.lock:
+            if self._cut:
+                self._data.stop_renewing(lease_id)
+                return
+        self.revoke(lease_id)
+
+    @property
+    def closed(self) -> bool:
+        """Return true once `close` was called."""
+        return self._closed
+
     def knows(self, lease_id: int) -> bool:
         """Return true while the lease exists."""
         with self._data.lock:
@@ -239,10 +256,13 @@ class MemoryStore:
 
     def _stop_renewing(self) -> None:
         for lease in self._leases:
+            self._data.stop_renewing(lease.lease_id)
+
+    def _renew(self) -> None:
+        for lease in self._leases:
             grant = self._data.grants.get(lease.lease_id)
-            if grant is not None and grant.kept_alive:
-                grant.kept_alive = False
-                grant.expires_at = self._data.clock() + grant.ttl_s
+            if grant is not None and not lease.lost:
+                grant.kept_alive = not self._closed
 
     def _deliver(self) -> None:
         with self._data.lock:

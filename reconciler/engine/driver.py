@@ -62,6 +62,7 @@ class Driver:
         self._store, self._cluster, self._clock = store, cluster, clock
         self._tell, self._stop, self._on_stop = tell, stop, on_stop
         self._events: queue.SimpleQueue[Event | WatchEnded] = queue.SimpleQueue()
+        self._unanswered: tuple[Event, ...] = ()
         self._result: Head | None = None
         self._over = False
 
@@ -87,7 +88,8 @@ class Driver:
                     watch = self._store.watch(prefix, snapshot.revision, self._events.put)
                     events.append(Loaded(snapshot))
                 if not self._over:
-                    self._dispatch(applier, self._tick(), *events)
+                    unanswered, self._unanswered = self._unanswered, ()
+                    self._dispatch(applier, self._tick(), *events, *unanswered)
                 if self._stop() and not asked and not self._over:
                     asked = True
                     self._dispatch(applier, self._on_stop)
@@ -105,10 +107,18 @@ class Driver:
         return heard
 
     def _dispatch(self, applier: Applier, *events: Event) -> None:
+        """Hand events over and perform what comes of them, until nothing does.
+
+        A write that got no answer is handed over later, after what was heard in the meantime: a store that
+        is full or gone would be asked without a pause, and a stop or a lost lock would never be heard.
+        """
         pending = events
         while pending and not self._over:
             answers = (self._perform(effect) for effect in applier.handle(*pending))
             pending = tuple(answer for answer in answers if answer is not None)
+            if any(isinstance(one, Answered) and one.committed is None for one in pending):
+                self._unanswered += pending
+                return
 
     def _perform(self, effect: Effect) -> Event | None:
         match effect:

@@ -526,6 +526,7 @@ def test_a_watch_that_was_cut_off_catches_up_in_order_and_once(stores: Stores) -
     time.sleep(0.1)
     assert len(sink.changes()) == 1
     stores.mend()
+    stores.mend()
     put(stores.store, stores.prefix + "b", "5")
     sink.wait(lambda: len(sink.changes()) == 5)
     assert [one.value for one in sink.changes()] == ["2", "3", None, "4", "5"]

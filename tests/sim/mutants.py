@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from reconciler.agent.executor import Executor
-from reconciler.engine import journal
+from reconciler.engine import journal, lock
 from reconciler.engine.applier import Applier
+from reconciler.engine.mirror import Mirror
 from reconciler.txn import machine
 
 
@@ -30,6 +31,7 @@ class Mutant:
     name: str
     old: str
     new: str
+    by: str = ""  #: the named test that kills it
 
     def __str__(self) -> str:
         return self.title.replace(" ", "-")
@@ -260,4 +262,53 @@ MUTANTS = (
         "if entry is not None and entry.value == value:",
         "if True:\n                return False\n            if False:",
     ),
+    # ---- what was undone, by what
+    Mutant("receipts are trusted", Executor, "_run", "job.record.before, undo", "job.record.result, undo"),
+    Mutant(
+        "the turn is no phase of its own",
+        Applier,
+        "_make",
+        "phase=Phase(self._epoch, 1)",
+        "phase=state.head.phase",
+    ),
+    Mutant("turned past the pivot", machine, "_do_moves", "if state.past_pivot:", "if False:"),
+    Mutant("the turn does not compare the pivot's claim", Applier, "_make", "self._unclaimed(state)", "()"),
+    Mutant(
+        "a phase is acknowledged before it is on the disk",
+        Executor,
+        "_next",
+        "return [KeepPhase(self._acknowledging)]",
+        "return self._acknowledge(self._acknowledging)",
+    ),
+    # ---- what is heard late
+    Mutant(
+        "a watch brings back what a listing has shown to be gone",
+        Mirror,
+        "take",
+        "or change.mod_revision <= self.revision",
+        "",
+    ),
+    Mutant(
+        "a listing takes back what was heard since",
+        Executor,
+        "handle",
+        "if e.mod_revision > snapshot.revision}",
+        "if False}",
+    ),
+    Mutant(
+        "whoever holds the lock is taken for us",
+        lock,
+        "acquire",
+        "if entry and decode(LockRecord, entry.value).op_id == record.op_id:",
+        "if entry:",
+    ),
+    Mutant("a stale plan begins", journal, "begin", "*read_guards(cluster, plan)", ""),
+    Mutant(
+        "a plan is begun twice",
+        journal,
+        "begin",
+        "if store.read(head_key):",
+        "if False:",
+    ),
+    Mutant("the head is put over another", journal, "begin", "Absent(head_key), ", ""),
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -17,10 +18,11 @@ from reconciler.model import keys
 from reconciler.ports.store import Commit, Put
 from reconciler.txn.machine import MAX_ATTEMPTS
 from reconciler.txn.record import HeadState, LockRecord, Mark
-from tests.sim.processes import Job
+from tests.sim.engines import Job
+from tests.sim.faults import Point
 from tests.sim.runs import AGENTS, Run, check, judge, prepared
 from tests.sim.scenarios import CLUSTER, scenario
-from tests.sim.simulation import AgentsFirst, Point
+from tests.sim.schedules import AgentsFirst
 from tests.sim.world import Trouble
 
 ALL = os.environ.get("GLUSTER_STATE_CRASH") == "all"
@@ -46,7 +48,7 @@ def points(
 
 
 def _fresh(trouble: dict[int, Trouble] | None) -> dict[int, Trouble]:
-    return {k: Trouble(t.what, t.times, t.retryable) for k, t in (trouble or {}).items()}
+    return {step: one.fresh() for step, one in (trouble or {}).items()}
 
 
 def last_step(name: str, *, on_a_node: bool = True) -> int:
@@ -70,8 +72,8 @@ def test_a_plan_is_carried_out_whoever_is_killed(name: str, what: str) -> None:
 def test_a_plan_is_carried_out_whichever_answer_is_lost(name: str, what: str) -> None:
     for point in points(name, (what,)):
         for seconds in (0.0, 0.7, 14.0) if what == "late" and (ALL or name == "option") else (0.7,):
-            point.seconds = seconds
-            assert check(prepared(name, point)) is HeadState.COMMITTED, point
+            later = replace(point, seconds=seconds)
+            assert check(prepared(name, later)) is HeadState.COMMITTED, later
 
 
 def test_engine_and_agent_are_killed_in_one_run() -> None:
@@ -315,6 +317,30 @@ def test_a_command_from_before_the_turn_is_never_given() -> None:
         assert check(run) is HeadState.ROLLED_BACK, later
 
 
+# ---------------------------------------------------------------- others
+
+
+def test_a_plan_whose_cluster_has_moved_on_does_not_begin() -> None:
+    run = prepared("option")
+    read = run.sim.scenario.plan.read_set
+    key = next(key for key in run.sim.entries() if key.endswith("/config/settings"))
+    assert read
+    overwrite(run, key, run.sim.entries()[key].value)
+    assert run.go() is None
+    assert run.applier.over
+    assert run.sim.world.log == []
+
+
+def test_of_several_who_apply_one_plan_one_does() -> None:
+    for rivals in (1, 3, 7):
+        run = prepared("option")
+        others = [run.engine(Job.APPLY) for _ in range(rivals)]
+        assert check(run) is HeadState.COMMITTED
+        winners = [e for e in (run.applier, *others) if e.result is not None]
+        assert len(winners) == 1
+        assert all(e.over for e in (run.applier, *others))
+
+
 # ---------------------------------------------------------------- a damaged journal
 
 
@@ -364,4 +390,5 @@ def test_a_record_that_cannot_be_read_is_stuck() -> None:
 
 def overwrite(run: Run, key: str, value: str) -> None:
     """Write past every guard, as somebody with administrator's rights."""
-    run.sim.data.commit(Commit(when=(), then=(Put(key, value),)))
+    with run.sim.tampering():
+        run.sim.data.commit(Commit(when=(), then=(Put(key, value),)))

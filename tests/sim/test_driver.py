@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -15,10 +16,12 @@ from reconciler.engine.journal import begin
 from reconciler.engine.lock import Lock, acquire
 from reconciler.errors import LockHeld
 from reconciler.txn.record import Head, HeadState, LockRecord, Phase
-from tests.sim.processes import Agent, Job, secret
+from tests.sim.agents import Agent
+from tests.sim.engines import Job, secret
+from tests.sim.faults import Point
 from tests.sim.runs import Run, judge, prepared
 from tests.sim.scenarios import CLUSTER
-from tests.sim.simulation import Point, SimulatedCrash, Simulation
+from tests.sim.simulation import SimulatedCrash, Simulation
 from tests.sim.world import Trouble
 
 
@@ -132,6 +135,50 @@ def test_a_steward_that_is_stopped_lets_go_and_the_next_goes_on() -> None:
     assert head is not None
     assert head.state is HeadState.RUNNING, "that a machine is shut down is no reason to wait for a human"
     poll.asked = False
+    assert steward(run, poll).look_once() is not None
+    judge(run, HeadState.COMMITTED)
+
+
+@dataclass(slots=True)
+class Script(Poll):
+    """Something happens at some of the polls."""
+
+    at: dict[int, Callable[[], object]] = field(default_factory=dict)
+    polls: int = 0
+
+    def is_set(self) -> bool:
+        self.polls += 1
+        self.at.get(self.polls, bool)()
+        return Poll.is_set(self)
+
+
+def test_a_full_store_is_asked_without_haste_until_it_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.engine.driver.TICK_S", 0.01)
+    run, _ = bare()
+    asked: list[int] = []
+    full, room = partial(run.sim.data.set_full, True), partial(run.sim.data.set_full, False)
+
+    def note() -> None:
+        asked.append(run.sim.calls["applier"])
+
+    poll = Script(run.sim, at={1: full, 2: note, 8: note, 9: room})
+    with applying(run, poll) as (driver, applier, _):
+        assert driver.run(applier) is not None
+    assert 3 <= asked[1] - asked[0] <= 6 * 3, "three commands, once at each poll"
+    judge(run, HeadState.COMMITTED)
+
+
+def test_a_lock_that_is_lost_while_the_store_is_full_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.engine.driver.TICK_S", 0.01)
+    run, _ = bare()
+    poll = Script(run.sim)
+    with applying(run, poll) as (driver, applier, lock):
+        poll.at = {
+            1: partial(run.sim.data.set_full, True),
+            5: partial(run.sim.data.expire, lock.lease.lease_id),
+        }
+        assert driver.run(applier) is None
+    run.sim.data.set_full(False)
     assert steward(run, poll).look_once() is not None
     judge(run, HeadState.COMMITTED)
 

@@ -13,10 +13,11 @@ from reconciler.model import keys
 from reconciler.plan.document import canonical_text
 from reconciler.txn.record import HeadState
 from tests.sim import test_crashes as crashes
+from tests.sim.cases import drawn, play
+from tests.sim.faults import Point
 from tests.sim.mutants import MUTANTS, Mutant
-from tests.sim.runs import AGENTS, check, prepared, random_run
+from tests.sim.runs import AGENTS, check, prepared
 from tests.sim.scenarios import CLUSTER, scenario
-from tests.sim.simulation import Point
 from tests.sim.world import Trouble
 
 Probe = Callable[[], object]
@@ -35,6 +36,8 @@ def probes() -> Iterator[Probe]:
     yield crashes.test_a_claim_from_before_the_turn_comes_to_nothing
     yield crashes.test_a_command_from_before_the_turn_is_never_given
     yield another_plan_in_its_place
+    yield crashes.test_a_plan_whose_cluster_has_moved_on_does_not_begin
+    yield crashes.test_of_several_who_apply_one_plan_one_does
     for number in (10, 12, 14):  # in the rollback
         yield partial(_point, ("option", Point("applier", number, "before")))
     yield crashes.test_a_lost_lease_at_any_time_hands_over
@@ -42,7 +45,7 @@ def probes() -> Iterator[Probe]:
     for point in _points():
         yield partial(_point, point)
     for seed in range(40):
-        yield partial(random_run, "option", seed)
+        yield partial(play, drawn(seed, "option"))
 
 
 def _points() -> list[tuple[str, Point]]:

@@ -18,7 +18,8 @@ from reconciler.model.ids import ClusterId, NodeId, StepId, TxnId
 from reconciler.plan.step import Args, Plan, Step, StepClass
 from reconciler.ports.node import Checked, Effect
 from reconciler.ports.store import Entry
-from reconciler.txn.record import Command, Head, HeadState, Mark, StepRecord
+from reconciler.txn.record import Barrier, Command, Head, HeadState, Mark, Phase, StepRecord
+from tests.sim.invariants import must
 
 T = TypeVar("T")
 Cells = dict[str, object]
@@ -88,6 +89,10 @@ class Trouble:
     times: int = 1_000_000
     retryable: bool = False
 
+    def fresh(self) -> Trouble:
+        """Return a copy for another run."""
+        return Trouble(self.what, self.times, self.retryable)
+
     def strikes(self, what: str) -> bool:
         """Return true if it is time to fail."""
         if self.what != what or self.times <= 0:
@@ -109,6 +114,8 @@ class World:
     at_work: dict[NodeId, Step] = field(default_factory=dict)
     turned: set[NodeId] = field(default_factory=set)  #: nodes on which an undo began
     effective: set[StepId] = field(default_factory=set)  #: begun and not wholly undone
+    failed: set[tuple[StepId, Mark]] = field(default_factory=set)  #: what a node has reason to report
+    phases: dict[NodeId, Barrier] = field(default_factory=dict)  #: what nodes have on their disks
     log: list[tuple[StepId, str]] = field(default_factory=list)
 
     # ------------------------------------------------------------ the fake actions
@@ -130,7 +137,7 @@ class World:
         trouble = self.trouble.get(step.step_id)
         if trouble and trouble.strikes("undo" if undo else "do"):
             del self.at_work[step.node]
-            raise StepError("failed", retryable=trouble.retryable)
+            self._fail(step, "failed", trouble, undo=undo)
         if undo:
             self.turned.add(step.node)
         self.effective.add(step.step_id)
@@ -144,11 +151,15 @@ class World:
         self._not_over(step)
         trouble = self.trouble.get(step.step_id)
         if not undo and trouble and trouble.strikes("half"):
-            raise StepError("failed half-way", retryable=trouble.retryable)
+            self._fail(step, "failed half-way", trouble, undo=undo)
         if (cell := cell_of(step)) is not None:
             put(self.cells, cell, before["was"] if undo else target_of(step, self.plan))
         if undo:
             self.effective.discard(step.step_id)
+
+    def _fail(self, step: Step, how: str, trouble: Trouble, *, undo: bool) -> None:
+        self.failed.add((step.step_id, Mark.UNDO_FAILED if undo else Mark.FAILED))
+        raise StepError(how, retryable=trouble.retryable)
 
     def died(self, node: NodeId) -> None:
         """The node's agent was killed; what it was about to do stays half done."""
@@ -159,45 +170,56 @@ class World:
     def _may_begin(self, step: Step, before: Args, *, undo: bool) -> None:
         assert step.node is not None
         where = f"{'undo' if undo else 'do'} of step {step.step_id}"
-        assert step.node not in self.at_work, f"{where}: two effects at once on one node"
+        must(10, step.node not in self.at_work, where, "two effects at once on one node")
         self._not_over(step)
         record = self.record(step)
         wanted = Mark.UNDO_CLAIMED if undo else Mark.CLAIMED
-        assert record is not None, f"{where}: nothing in the journal"
-        assert record.mark is wanted, f"{where}: the journal says {record.mark}"
-        assert record.before == before, f"{where}: with another before-image than the journal's"
+        must(10, record is not None and record.mark is wanted, where, "with the journal at", record)
+        assert record is not None
+        must(13, record.before == before, where, "with another before-image than the journal's")
+        known = self.phases.get(step.node)
+        must(4, known is None or record.phase >= known.phase, where, "in", record.phase, "below", known)
         if undo:
             for other in self.plan.steps:
-                assert step.step_id not in self.needs(other) or other.step_id not in self.effective, (
-                    f"{where} before that of step {other.step_id}, which needs it"
-                )
+                resting = step.step_id in self.needs(other) and other.step_id in self.effective
+                must(22, not resting, where, "before that of step", other.step_id, "which needs it")
             return
-        assert step.node not in self.turned, f"{where} after an undo on the same node"
+        self._may_do(step, record, where)
+
+    def _may_do(self, step: Step, record: StepRecord, where: str) -> None:
+        must(6, step.node not in self.turned, where, "after an undo on the same node")
         for need in self.needs(step):
             done = self.record(self.plan.steps[need - 1])
-            assert done is not None, f"{where}: step {need}, which it needs, was not done"
-            assert done.mark is Mark.DONE, f"{where}: step {need}, which it needs, is {done.mark}"
+            must(3, done is not None and done.mark is Mark.DONE, where, "needs step", need, "which is", done)
+        if step.kind == "volume.publish":
+            starting = [s for s in self.plan.steps if s.kind == "brick.start" and s.volume == step.volume]
+            down = [s.step_id for s in starting if self.cells.get(cell_of(s) or "") != RUNS]
+            must(34, not down, where, "with bricks down, of steps", down)
         if step.step_class is not StepClass.COMPENSATABLE:
             return
         for node, undoing in self._undo_commands():
-            assert node != step.node or undoing.phase > record.phase, where
+            must(6, node != step.node or undoing.phase > record.phase, where, "after", undoing)
 
     def _not_over(self, step: Step) -> None:
         head = self.head()
         ended = (HeadState.COMMITTED, HeadState.ROLLED_BACK)
-        assert head is not None, f"step {step.step_id}: without a transaction"
-        assert head.state not in ended, f"step {step.step_id}: after the end"
+        must(7, head is not None and head.state not in ended, "effect of step", step.step_id, "with", head)
 
-    def needs(self, step: Step) -> set[StepId]:
+    def keep(self, node: NodeId, barrier: Barrier) -> bool:
+        """Put a phase on a node's disk, as the agent's memory does; return false if it is long past."""
+        known = self.phases.get(node)
+        if known is None or barrier.phase > known.phase:
+            self.phases[node] = barrier
+        return known is None or barrier.phase >= known.phase
+
+    def phase(self, node: NodeId) -> Phase:
+        """Return what a node's disk holds."""
+        known = self.phases.get(node)
+        return known.phase if known else Phase(0, 0)
+
+    def needs(self, step: Step) -> frozenset[StepId]:
         """Return all steps that must be done before a step, near and far."""
-        found: set[StepId] = set()
-        open_ids = list(step.needs)
-        while open_ids:
-            need = open_ids.pop()
-            if need not in found:
-                found.add(need)
-                open_ids += self.plan.steps[need - 1].needs
-        return found
+        return _needs_of(self.plan.steps, step.step_id)
 
     # ------------------------------------------------------------ the journal
 
@@ -224,6 +246,24 @@ class World:
             if entry and (command := decoded(Command, entry.value)).phase.undoing:
                 found.append((step.node, command))
         return found
+
+
+_NEEDS: dict[tuple[int, StepId], tuple[object, frozenset[StepId]]] = {}
+
+
+def _needs_of(steps: tuple[Step, ...], step_id: StepId) -> frozenset[StepId]:
+    known = _NEEDS.get((id(steps), step_id))
+    if known is not None:
+        return known[1]
+    found: set[StepId] = set()
+    open_ids = list(steps[step_id - 1].needs)
+    while open_ids:
+        need = open_ids.pop()
+        if need not in found:
+            found.add(need)
+            open_ids += steps[need - 1].needs
+    _NEEDS[id(steps), step_id] = (steps, frozenset(found))  # kept with its steps, whose id stays theirs
+    return frozenset(found)
 
 
 @lru_cache(maxsize=16384)
