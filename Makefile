@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup venv demo play play-down test check fix real golden schema bench soak soak-crash oracle clean
+.PHONY: help setup venv demo play play-down test check fix real golden schema bench soak sim sim-nightly mutants oracle clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -25,7 +25,7 @@ play: setup ## the demo's lab, left running and mounted
 play-down: ## end what `make play` left running
 	@exec $(PY) -m reconciler lab down
 
-test: setup check real ## set up, then every test
+test: setup check sim real ## set up, then every test
 
 check: venv ## lint, types, floors, and the tests that need no root (about a minute)
 	.venv/bin/ruff check reconciler native scripts tests
@@ -63,8 +63,17 @@ catalogue: setup ## write the option catalogues again from the libraries of Glus
 soak: setup ## ten minutes without agents or etcd, under I/O
 	GLUSTER_STATE_SOAK_SECONDS=600 .venv/bin/pytest -m real tests/real -k soak --timeout 1200
 
-soak-crash: venv ## every crash point, and thousands of random schedules of transactions
-	GLUSTER_STATE_CRASH=all GLUSTER_STATE_CRASH_SEEDS=2000 .venv/bin/pytest tests/sim -n 2 --timeout 7200
+sim: venv ## 2,000 random schedules of transactions, and small clusters explored completely
+	GLUSTER_STATE_SIM_SEEDS=2000 GLUSTER_STATE_SIM_MODELS=undisturbed,rollback \
+		.venv/bin/pytest tests/sim/test_random.py tests/sim/test_exhaustive.py -n 2 --dist worksteal
+
+sim-nightly: venv ## every crash point, 100,000 schedules (GLUSTER_STATE_SIM_FROM: from which seed), every model
+	GLUSTER_STATE_CRASH=all GLUSTER_STATE_SIM_SEEDS=100000 GLUSTER_STATE_SIM_MODELS=all \
+		.venv/bin/pytest tests/sim -n 2 --dist worksteal --timeout 7200
+
+mutants: venv ## break the protocol on purpose: how many schedules each mutant lives, and which test kills it
+	.venv/bin/pytest tests/sim/test_mutants.py -n 2 --dist worksteal
+	$(PY) -m tests.sim.mutation
 
 oracle: setup ## random volumes on a real glusterd, and what it made of them against ours (about 15 minutes)
 	$(PY) scripts/compare_with_glusterd.py

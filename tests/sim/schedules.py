@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Protocol
 
 
@@ -63,6 +64,18 @@ class AtRandom:
         chosen = self._rng.choice(others or ready)
         self.picked.append(chosen.name)
         return chosen
+
+
+def order(text: str) -> tuple[str, ...]:
+    """Return the names in a text such as ``applier*3 agent1``."""
+    words = (word.partition("*") for word in text.split())
+    return tuple(name for name, _, times in words for _ in range(int(times or "1")))
+
+
+def order_text(names: Sequence[str]) -> str:
+    """Return the text from which `order` makes these names."""
+    runs = [(name, len(list(group))) for name, group in groupby(names)]
+    return " ".join(name if times == 1 else f"{name}*{times}" for name, times in runs)
 
 
 class AsPicked:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from reconciler.errors import ReconcilerError
 from tests.sim.cases import Case, drawn, play
 from tests.sim.invariants import Violation
+from tests.sim.schedules import order_text
 
 T = TypeVar("T")
 
@@ -111,11 +112,14 @@ def ddmin(items: Sequence[T], fails: Callable[[tuple[T, ...]], bool]) -> tuple[T
 
 def as_test(case: Case, name: str, why: str) -> str:
     """Return a case as the source of a test."""
-    fields = [
-        f"{field}={value!r}"
-        for field in ("plan", "picks", *LISTS[:4], "rivals", "rolls_back")
-        if (value := getattr(case, field))
-    ]
+    fields = [f"plan={case.plan!r}"]
+    if case.picks:
+        fields.append(
+            f"picks=order({order_text(case.picks)!r})"
+            if isinstance(case.picks, tuple)
+            else f"picks={case.picks}"
+        )
+    fields += [f"{name}={value!r}" for name in (*LISTS, "rivals") if (value := getattr(case, name))]
     inside = "".join(f"            {field},\n" for field in fields)
     return f"def {name}() -> None:\n    # {why}\n    play(\n        Case(\n{inside}        )\n    )\n"
 

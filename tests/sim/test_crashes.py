@@ -15,6 +15,7 @@ from reconciler.controller.settling import take_up
 from reconciler.engine.lock import acquire
 from reconciler.errors import Blocked
 from reconciler.model import keys
+from reconciler.plan.document import canonical_text
 from reconciler.ports.store import Commit, Put
 from reconciler.txn.machine import MAX_ATTEMPTS
 from reconciler.txn.record import HeadState, LockRecord, Mark
@@ -370,6 +371,17 @@ def test_agents_refuse_an_altered_plan_that_the_engine_has_in_memory() -> None:
     assert entry is not None
     overwrite(run, entry.key, entry.value[:-2] + " }")
     assert check(run) is HeadState.ROLLED_BACK
+    assert run.sim.world.log == []
+
+
+def test_another_plan_in_its_place_is_refused() -> None:
+    # A whole plan in the place of the frozen one: only the head's digest tells them apart.
+    run = prepared("option", Point("applier", 3, "after"))
+    run.sim.run(lambda: not run.applier.alive)
+    overwrite(run, keys.plan_chunk(CLUSTER, run.sim.world.txn, 0), canonical_text(scenario("delete").plan))
+    head = run.go()
+    assert head is not None
+    assert head.state is HeadState.STUCK
     assert run.sim.world.log == []
 
 

@@ -1,97 +1,62 @@
-"""The crash tests find what they are for: with any safeguard taken away, one of a few runs fails."""
+"""With any safeguard of the protocol taken away, a named test fails."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
+import importlib
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from reconciler.errors import ReconcilerError
-from reconciler.model import keys
-from reconciler.plan.document import canonical_text
-from reconciler.txn.record import HeadState
 from tests.sim import test_crashes as crashes
+from tests.sim import test_regressions as regressions
 from tests.sim.cases import drawn, play
-from tests.sim.faults import Point
 from tests.sim.mutants import MUTANTS, Mutant
-from tests.sim.runs import AGENTS, check, prepared
-from tests.sim.scenarios import CLUSTER, scenario
-from tests.sim.world import Trouble
-
-Probe = Callable[[], object]
-#: How a run tells that something is wrong. A mutation that does not even run is no kill.
-TELLS = (AssertionError, ReconcilerError)
+from tests.sim.shrinking import TELLS, as_test, minimised
 
 
-def probes() -> Iterator[Probe]:
-    """Yield runs that the whole product passes: directed ones first, then crash points, then random ones."""
-    yield lambda: check(prepared("option"))
-    yield crashes.test_an_undo_that_fails_for_ever_is_stuck_until_it_is_repaired
-    yield crashes.test_a_node_that_dies_in_a_step_leaves_it_in_doubt
-    yield crashes.test_a_transaction_that_kills_its_stewards_is_paused_for_a_human
-    yield lambda: crashes.test_a_step_that_may_be_tried_again_is_and_not_for_ever("half")
-    yield crashes.test_what_takes_several_commits_cannot_be_rolled_back_once_the_first_was_made
-    yield crashes.test_a_claim_from_before_the_turn_comes_to_nothing
-    yield crashes.test_a_command_from_before_the_turn_is_never_given
-    yield another_plan_in_its_place
-    yield crashes.test_a_plan_whose_cluster_has_moved_on_does_not_begin
-    yield crashes.test_of_several_who_apply_one_plan_one_does
-    for number in (10, 12, 14):  # in the rollback
-        yield partial(_point, ("option", Point("applier", number, "before")))
-    yield crashes.test_a_lost_lease_at_any_time_hands_over
-    yield crashes.test_a_stop_at_any_time_is_paused_and_can_go_either_way
-    for point in _points():
-        yield partial(_point, point)
-    for seed in range(40):
-        yield partial(play, drawn(seed, "option"))
-
-
-def _points() -> list[tuple[str, Point]]:
-    """Return the beginning's lost answers, a store step's, and some of everything."""
-    first = [("option", Point("applier", n, what)) for n in range(1, 5) for what in crashes.SILENCES]
-    store = [("one", Point("applier", n, "late", 8)) for n in range(4, 10)]
-    found = [
-        ("option", Point(who, number, what, seconds=seconds))
-        for who in ("applier", *AGENTS)
-        for number in range(1, 12)
-        for what, seconds in (("before", 0), ("after", 0), ("late", 0.7), ("late", 14.0))
-    ]
-    return [*first, *store, *random.Random(1).sample(found, 30)]
-
-
-def _point(case: tuple[str, Point]) -> None:
-    """Have one point strike a run that succeeds, and one whose last step fails."""
-    name, point = case
-    check(prepared(name, point))
-    if name == "option":
-        check(prepared(name, point, trouble={crashes.last_step(name): Trouble("half")}))
-
-
-def another_plan_in_its_place() -> None:
-    """A whole plan in the place of the frozen one: only the head's digest tells them apart."""
-    run = prepared("option", Point("applier", 3, "after"))
-    run.sim.run(lambda: not run.applier.alive)
-    key = keys.plan_chunk(CLUSTER, run.sim.world.txn, 0)
-    crashes.overwrite(run, key, canonical_text(scenario("delete").plan))
-    head = run.go()
-    assert head is not None
-    assert head.state is HeadState.STUCK
-    assert run.sim.world.log == []
-
-
-def test_the_probes_pass_on_the_real_product() -> None:
-    for probe in probes():
-        probe()
+def named(name: str) -> Callable[[], object]:
+    """Return a test by its name, or the case of a seed: ``seed 17``."""
+    if name.startswith("seed "):
+        return partial(play, drawn(int(name.removeprefix("seed "))))
+    place, colon, name_there = name.partition(":")
+    modules = (importlib.import_module(place),) if colon else (crashes, regressions)
+    for module in modules:
+        found: Callable[[], object] | None = getattr(module, name_there or name, None)
+        if found is not None:
+            return found
+    raise AssertionError(f"no test is called {name}")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
-def test_mutant_is_killed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mutant_is_killed_by_the_test_that_it_names(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant.apply(monkeypatch)
-    for probe in probes():
-        try:
-            probe()
-        except TELLS:
-            return
-    pytest.fail(f"survived: {mutant.title}")
+    try:
+        named(mutant.by)()
+    except (*TELLS, ValueError):  # a ValueError is an answer that a test unpacks and that is not there
+        return
+    pytest.fail(f"{mutant.by} passes although {mutant.title}")
+
+
+@pytest.mark.parametrize("name", sorted({m.by for m in MUTANTS if m.by.startswith("seed ")}))
+def test_the_seeds_that_kill_pass_on_the_product(name: str) -> None:
+    named(name)()
+
+
+def test_a_failing_seed_is_minimised_and_printed_as_a_test_that_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mutant = next(m for m in MUTANTS if m.title == "no barrier at the turn")
+    with monkeypatch.context() as broken:
+        mutant.apply(broken)
+        whole = drawn(2)
+        small, _ = minimised(whole)
+        assert len(small.points) + len(small.mishaps) + len(small.trouble) <= 2, small
+        assert isinstance(small.picks, tuple)
+        assert len(small.picks) <= 40
+        printed: dict[str, Callable[[], None]] = {}
+        source = as_test(small, "test_pasted", "whatever")
+        exec(f"from tests.sim.test_regressions import *\n{source}", printed)  # type: ignore[arg-type]  # a namespace
+        with pytest.raises(AssertionError, match="invariant 5"):
+            printed["test_pasted"]()
+    printed["test_pasted"]()
