@@ -17,6 +17,7 @@ class When(Enum):
     EVENT = "after every event"
     CALL = "at every call and effect"
     END = "at the end of every run"
+    FAULT = "a fault that is drawn: everything else holds under it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +39,17 @@ INVARIANTS: dict[int, Invariant] = {
     5: Invariant("barrier before the first act", "journal.JournalReader._behind_barrier", When.EVENT),
     6: Invariant("direction guard", "world.World._may_do", When.CALL),
     7: Invariant("no effect after the end", "world.World._not_over", When.CALL),
-    8: Invariant("a lease is a liveness device only", "cases.clocks_of", When.EVENT),
-    9: Invariant("force-unlock is an ordinary takeover", "simulation.Simulation._unlock", When.EVENT),
+    8: Invariant("a lease is a liveness device only", "cases.clocks_of", When.FAULT),
+    9: Invariant("force-unlock is an ordinary takeover", "simulation.Simulation._unlock", When.FAULT),
     10: Invariant("journal before effect", "world.World._may_begin", When.CALL),
     11: Invariant("the plan is frozen", "journal.JournalReader._chunk", When.EVENT),
-    12: Invariant("self-contained resume", "engines.Engine.kill", When.END),
+    12: Invariant("self-contained resume", "engines.Engine.kill", When.FAULT),
     13: Invariant("before-images", "world.World._may_begin", When.CALL),
     14: Invariant("records move along the declared graph", "journal.JournalReader._record", When.EVENT),
     15: Invariant("terminal means terminal", "journal.JournalReader._ended", When.EVENT),
     16: Invariant("bounded records", "journal.JournalReader.take", When.EVENT),
     17: Invariant("at most once effective", "runs.everything", When.END),
-    18: Invariant("a crash inside a step is covered", "world.World.finish", When.END),
+    18: Invariant("a crash inside a step is covered", "world.World.finish", When.FAULT),
     20: Invariant("a timeout is no failure", "journal.JournalReader._record", When.EVENT),
     21: Invariant("pivot order", "journal.JournalReader._head", When.EVENT),
     22: Invariant("undo is total or stops", "runs.nothing", When.END),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from reconciler.model import keys
 from reconciler.observe import configured_in
 from reconciler.plan.step import Plan
+from reconciler.ports.store import Commit, Put
 from reconciler.txn.record import Head, HeadState, Mark
 from tests.sim.agents import Agent
 from tests.sim.engines import Engine, Job
@@ -62,6 +63,11 @@ class Run:
         head = self.go()
         assert head is not None
         return head
+
+    def overwrite(self, key: str, value: str) -> None:
+        """Write past every guard, as somebody with administrator's rights."""
+        with self.sim.tampering():
+            self.sim.data.commit(Commit(when=(), then=(Put(key, value),)))
 
     def aftermath(self) -> None:
         """Wake everybody, deliver everything, and see that nothing happens any more."""

@@ -14,9 +14,6 @@ import pytest
 from reconciler.controller.settling import take_up
 from reconciler.engine.lock import acquire
 from reconciler.errors import Blocked
-from reconciler.model import keys
-from reconciler.plan.document import canonical_text
-from reconciler.ports.store import Commit, Put
 from reconciler.txn.machine import MAX_ATTEMPTS
 from reconciler.txn.record import HeadState, LockRecord, Mark
 from tests.sim.engines import Job
@@ -326,7 +323,7 @@ def test_a_plan_whose_cluster_has_moved_on_does_not_begin() -> None:
     read = run.sim.scenario.plan.read_set
     key = next(key for key in run.sim.entries() if key.endswith("/config/settings"))
     assert read
-    overwrite(run, key, run.sim.entries()[key].value)
+    run.overwrite(key, run.sim.entries()[key].value)
     assert run.go() is None
     assert run.applier.over
     assert run.sim.world.log == []
@@ -340,67 +337,3 @@ def test_of_several_who_apply_one_plan_one_does() -> None:
         winners = [e for e in (run.applier, *others) if e.result is not None]
         assert len(winners) == 1
         assert all(e.over for e in (run.applier, *others))
-
-
-# ---------------------------------------------------------------- a damaged journal
-
-
-def test_a_plan_with_one_other_byte_is_refused_by_everybody() -> None:
-    # Killed before the first command, so that nobody has the plan in memory.
-    for number in range(3, 6):
-        run = prepared("option", Point("applier", number, "after"))
-        run.sim.run(lambda run=run: not run.applier.alive)
-        entry = run.sim.data.read(keys.plan_chunk(CLUSTER, run.sim.world.txn, 0))
-        assert entry is not None
-        flipped = entry.value.replace("keep generation 2", "keep generation 3", 1)
-        overwrite(run, entry.key, flipped)
-        head = run.go()
-        assert head is not None
-        assert head.state is HeadState.STUCK, number
-        done = [run.sim.world.record(s) for s in run.sim.scenario.plan.steps]
-        assert not any(r and r.mark is Mark.DONE for r in done) or number > 3
-        overwrite(run, entry.key, entry.value)
-        assert run.settle(Job.ROLLBACK).state is HeadState.ROLLED_BACK
-        judge(run, HeadState.ROLLED_BACK)
-
-
-def test_agents_refuse_an_altered_plan_that_the_engine_has_in_memory() -> None:
-    run = prepared("option")
-    run.sim.run(lambda: run.sim.world.head() is not None)
-    entry = run.sim.data.read(keys.plan_chunk(CLUSTER, run.sim.world.txn, 0))
-    assert entry is not None
-    overwrite(run, entry.key, entry.value[:-2] + " }")
-    assert check(run) is HeadState.ROLLED_BACK
-    assert run.sim.world.log == []
-
-
-def test_another_plan_in_its_place_is_refused() -> None:
-    # A whole plan in the place of the frozen one: only the head's digest tells them apart.
-    run = prepared("option", Point("applier", 3, "after"))
-    run.sim.run(lambda: not run.applier.alive)
-    overwrite(run, keys.plan_chunk(CLUSTER, run.sim.world.txn, 0), canonical_text(scenario("delete").plan))
-    head = run.go()
-    assert head is not None
-    assert head.state is HeadState.STUCK
-    assert run.sim.world.log == []
-
-
-def test_a_record_that_cannot_be_read_is_stuck() -> None:
-    run = prepared("option")
-    run.sim.run(lambda: run.sim.steps > 60)
-    step = run.sim.scenario.plan.steps[0]
-    assert step.node is not None
-    key = keys.node_step(CLUSTER, step.node, run.sim.world.txn, step.step_id)
-    entry = run.sim.data.read(key)
-    assert entry is not None
-    overwrite(run, key, entry.value.replace("StepRecord", "Steprecord"))
-    head = run.go()
-    assert head is not None
-    assert head.state is HeadState.STUCK
-    assert "Steprecord" in head.reason
-
-
-def overwrite(run: Run, key: str, value: str) -> None:
-    """Write past every guard, as somebody with administrator's rights."""
-    with run.sim.tampering():
-        run.sim.data.commit(Commit(when=(), then=(Put(key, value),)))

@@ -32,7 +32,10 @@ def test_every_state_keeps_the_invariants_and_reaches_an_end(name: str) -> None:
     [
         "the claim is not written",
         "the before-image is not kept",
+        "a claim does not compare the head",
         "no barrier at the turn",
+        "needs are not waited for",
+        "a failed step is not undone",
     ],
 )
 def test_mutant_dies_in_the_small_cluster(title: str, monkeypatch: pytest.MonkeyPatch) -> None:
