@@ -156,13 +156,14 @@ def test_a_full_store_is_asked_without_haste_until_it_has_room(monkeypatch: pyte
     monkeypatch.setattr("reconciler.engine.driver.TICK_S", 0.01)
     run, _ = bare()
     asked: list[int] = []
-    full, room = partial(run.sim.data.set_full, True), partial(run.sim.data.set_full, False)
+    room = partial(run.sim.data.set_full, False)
 
     def note() -> None:
         asked.append(run.sim.calls["applier"])
 
-    poll = Script(run.sim, at={1: full, 2: note, 8: note, 9: room})
+    poll = Script(run.sim, at={2: note, 8: note, 9: room})
     with applying(run, poll) as (driver, applier, _):
+        run.sim.data.set_full(True)
         assert driver.run(applier) is not None
     assert 3 <= asked[1] - asked[0] <= 6 * 3, "three commands, once at each poll"
     judge(run, HeadState.COMMITTED)
