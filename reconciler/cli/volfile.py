@@ -55,7 +55,8 @@ def _names(graphs: tuple[GraphEntry, ...]) -> str:
 @flag(
     "--out",
     metavar="DIR",
-    help="With --graph all: write every graph of the volume under glusterd's file names.",
+    help="With --graph all: write every graph of the volume under glusterd's file names. Those of daemons "
+    "that a node has for all of its volumes are asked for by name.",
 )
 @flag(
     "--node",

@@ -364,17 +364,28 @@ def test_a_graph_that_a_volume_has_not_is_an_error_in_words(
         assert words in capsys.readouterr().err
 
 
-def test_all_graphs_of_a_volume_come_with_those_its_features_bring_to_the_node(
+def test_all_graphs_of_a_volume_are_its_own_and_a_nodes_are_asked_for_by_name(
     watched: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     assert run(["volfile", "-f", watched, "home", "--graph", "all", "--out", str(out)]) == 0
     names = {path.name for path in out.iterdir()}
-    assert {"quotad.vol", "bitd-server.vol", "scrub-server.vol", "thin-arbiter.vol"} <= names
-    # arch has no brick on the first node, so the daemons there are not about it.
-    assert run(["volfile", "-f", watched, "arch", "--graph", "all", "--out", f"{out}2", "--node", "a"]) == 0
-    assert "quotad.vol" in {path.name for path in Path(f"{out}2").iterdir()}
-    assert "scrub-server.vol" not in {path.name for path in Path(f"{out}2").iterdir()}
+    assert {name for name in names if not name.removeprefix("trusted-").startswith("home")} == set()
+    assert {"home.client.10.0.0.1.b-home.vol", "home.10.0.0.1.b-home.vol", "home-shd.vol"} <= names
+
+
+def test_a_nodes_volfile_is_compared_where_it_lies(
+    watched: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["volfile", "-f", watched, "home", "--graph", "all", "--out", str(tmp_path)]) == 0
+    for graph, file in (("quotad", "quotad.vol"), ("scrub", "scrub-server.vol")):
+        capsys.readouterr()
+        assert run(["volfile", "-f", watched, "home", "--graph", graph]) == 0
+        (tmp_path / file).write_text(capsys.readouterr().out)
+    assert run(["volfile", "-f", watched, "home", "--diff", str(tmp_path)]) == 0
+    # arch has bricks on the second node: the scrubber there has more to do.
+    assert run(["volfile", "-f", watched, "home", "--diff", str(tmp_path), "--node", "b"]) == 2
+    assert "arch-bit-rot-0" in capsys.readouterr().out
 
 
 def test_all_graphs_are_written_under_the_names_of_glusterd(
