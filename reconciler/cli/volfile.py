@@ -16,13 +16,14 @@ from reconciler.cli.declaration import accept, read
 from reconciler.cli.flags import catalogue, examples, flag, output
 from reconciler.cli.lineage import read_earlier, record_of
 from reconciler.cli.saved import write_private
+from reconciler.cli.session import installed_features
 from reconciler.cli.volfile_diff import Comparison, Ours, compare
 from reconciler.errors import UsageError
 from reconciler.model.cluster import Desired
 from reconciler.model.configured import Secret, VolumeRecord
 from reconciler.plan.succession import offline_creations
 from reconciler.volgen.graph import Graph
-from reconciler.volgen.registry import CORE, GraphEntry, View, entries
+from reconciler.volgen.registry import GraphEntry, View, entries
 from reconciler.volgen.render import all_graphs
 from reconciler.volgen.text import write
 
@@ -50,7 +51,8 @@ def _names(graphs: tuple[GraphEntry, ...]) -> str:
 @catalogue
 @flag(
     "--graph", default="client", show_default=True, metavar="GRAPH",
-    help=f"One of {_names(CORE)}, or a graph of a feature; bricks count from 0 in the declared order.",
+    help=f"One of {_names(entries(installed_features().slots()))}; bricks count from 0 in the declared "
+    "order.",
 )  # fmt: skip
 @flag(
     "--out",

@@ -6,8 +6,7 @@ One entry per graph, and one table of them; features bring more (`GraphFeature.g
 
 Source of file names, and of which file exists when: glusterfs 10.3 xlators/mgmt/glusterd/src/
 glusterd-volgen.c: get_brick_filepath, glusterd_create_volfiles and the functions it calls;
-glusterd-snapd-svc-helper.c: glusterd_svc_build_snapd_volfile; glusterd-svc-helper.c and glusterd-svc-mgmt.c:
-glusterd_svc_build_volfile_path.
+glusterd-snapd-svc-helper.c: glusterd_svc_build_snapd_volfile.
 """
 
 from __future__ import annotations
@@ -17,10 +16,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.model.volume import VolumeState
-from reconciler.volgen.bitrot import bitd_graph, scrub_graph, watches
 from reconciler.volgen.brick import SHARED_STORAGE, brick_graph
 from reconciler.volgen.client import client_graph, gfproxy_client_graph, gfproxyd_graph
-from reconciler.volgen.quotad import has_quota, quota_crawler_graph, quotad_graph, serves_quota
 from reconciler.volgen.services import rebalance_graph, shd_graph, snapd_graph, thin_arbiter_graph
 from reconciler.volgen.settings import VolumeSettings
 
@@ -183,34 +180,6 @@ CORE = (
         file="thin-arbiter.vol",
         build=lambda view: thin_arbiter_graph(view.volume),
         exists=lambda view: bool(view.volume.thin_arbiter),
-        node_wide=True,
-    ),
-    GraphEntry(
-        name="quota-crawler",
-        file="{volume}.client.{host}.{path}.vol",
-        build=lambda view: quota_crawler_graph(view.volume, view.the_brick, secret=view.secret),
-        exists=lambda view: has_quota(view.volume),
-        per_brick=True,
-    ),
-    GraphEntry(
-        name="quotad",
-        file="quotad.vol",
-        build=lambda view: quotad_graph(view.cluster),
-        exists=lambda view: serves_quota(view.volume),
-        node_wide=True,
-    ),
-    GraphEntry(
-        name="bitd",
-        file="bitd-server.vol",
-        build=lambda view: bitd_graph(view.cluster, host=view.host),
-        exists=lambda view: watches(view.volume, view.host),
-        node_wide=True,
-    ),
-    GraphEntry(
-        name="scrub",
-        file="scrub-server.vol",
-        build=lambda view: scrub_graph(view.cluster, host=view.host),
-        exists=lambda view: watches(view.volume, view.host),
         node_wide=True,
     ),
 )

@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.model.configured import VolumeRecord
 from reconciler.volgen.graph import Graph
-from reconciler.volgen.registry import CORE, View
+from reconciler.volgen.registry import View, entries
 from reconciler.volgen.text import write
 from tests.brick_node import HOST, local_volume, node
 from tests.disks import unmount
@@ -23,7 +23,7 @@ from tests.volume_samples import SECRET, SLOTS
 pytestmark = pytest.mark.real
 
 FEATURES = (("features.bitrot", "on"), ("features.quota", "on"), ("features.uss", "on"))
-ENTRIES = {entry.name: entry for entry in CORE}
+ENTRIES = {entry.name: entry for entry in entries(SLOTS)}
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ values that there are).
 from __future__ import annotations
 
 from reconciler.feature import Feature
+from reconciler.plugins.bitrot.graphs import GRAPHS
 from reconciler.plugins.bitrot.spec import OPTIONS, SCHEMA, SWITCH, implies, read, signing_fits
 from reconciler.plugins.bitrot.volfile import SIGNING_ASKED_FOR, VERSIONS
 from reconciler.volgen.slots import MissingDaemon
@@ -24,6 +25,7 @@ FEATURE = Feature(
     switch=SWITCH,
     rules=(signing_fits,),
     brick_slots=(VERSIONS, SIGNING_ASKED_FOR),
+    graphs=GRAPHS,
     missing_daemons=(
         MissingDaemon(daemon="bitd", switch=SWITCH, without="no file would be signed and no damage found"),
     ),

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from reconciler.model.cluster import VolumeSpec
 
 SWITCH = "features.bitrot"
-_STATE = "features.scrub"
-_FREQUENCY = "features.scrub-freq"
-_THROTTLE = "features.scrub-throttle"
-_WAIT = "features.expiry-time"
-_THREADS = "features.signer-threads"
-OPTIONS = (SWITCH, _STATE, _FREQUENCY, _THROTTLE, _WAIT, _THREADS)
+STATE = "features.scrub"
+FREQUENCY = "features.scrub-freq"
+THROTTLE = "features.scrub-throttle"
+WAIT = "features.expiry-time"
+THREADS = "features.signer-threads"
+OPTIONS = (SWITCH, STATE, FREQUENCY, THROTTLE, WAIT, THREADS)
 
 SCHEMA = {
     "description": "Damaged files are found. volfile knows it; plan refuses enabled: true, as this version "
@@ -65,21 +65,21 @@ def read(section: Fields) -> dict[str, str]:
     """Return the volume options that the key says."""
     scrub, options = section.section("scrub"), {SWITCH: switch(section, "enabled")}
     if scrub and scrub.text("state") and section.truth("enabled"):
-        options[_STATE] = _WORDS[scrub.text("state")]
+        options[STATE] = _WORDS[scrub.text("state")]
     if scrub and scrub.text("frequency"):
-        options[_FREQUENCY] = scrub.text("frequency")
+        options[FREQUENCY] = scrub.text("frequency")
     if scrub and scrub.text("throttle"):
-        options[_THROTTLE] = scrub.text("throttle")
+        options[THROTTLE] = scrub.text("throttle")
     if section.text("signingTime"):
-        options[_WAIT] = seconds(section, "signingTime")
+        options[WAIT] = seconds(section, "signingTime")
     if section.text("signerThreads"):
-        options[_THREADS] = str(section.number("signerThreads", 0))
+        options[THREADS] = str(section.number("signerThreads", 0))
     return options
 
 
 def implies(section: Fields) -> dict[str, str]:
     """Return what glusterd stores besides when it switches bitrot on or off."""
-    return {_STATE: "Active" if section.truth("enabled") else "Inactive"}
+    return {STATE: "Active" if section.truth("enabled") else "Inactive"}
 
 
 def signing_fits(_volume: VolumeSpec, section: Fields) -> Iterator[Diagnostic]:

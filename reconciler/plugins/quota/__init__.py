@@ -11,6 +11,7 @@ stored), xlators/features/quota/src/quota.c (options and their ranges).
 from __future__ import annotations
 
 from reconciler.feature import Feature
+from reconciler.plugins.quota.graphs import GRAPHS
 from reconciler.plugins.quota.spec import OPTIONS, SCHEMA, SWITCH, implies, limits_wait, read, times_fit
 from reconciler.plugins.quota.volfile import COUNTED_ONCE, ENFORCED, LINK_COUNTS
 from reconciler.volgen.slots import MissingDaemon
@@ -24,6 +25,7 @@ FEATURE = Feature(
     switch=SWITCH,
     rules=(limits_wait, times_fit),
     brick_slots=(ENFORCED, COUNTED_ONCE, LINK_COUNTS),
+    graphs=GRAPHS,
     missing_daemons=(
         MissingDaemon(
             daemon="quotad", switch=SWITCH, without="writes below a directory with a limit would fail"

@@ -71,6 +71,13 @@ def test_a_feature_cannot_take_the_place_of_a_graph(twice: GraphEntry) -> None:
         Registry((replace(ALPHA, graphs=(twice,)),))
 
 
+def test_the_command_names_every_graph(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["volfile", "--help"]) == 0
+    listed = re.search(r"Oneof(.*),all;bricks", "".join(capsys.readouterr().out.split()))  # names are wrapped
+    assert listed is not None
+    assert listed[1].split(",") == [e.name + (":N" if e.per_brick else "") for e in entries(SLOTS)]
+
+
 def test_two_features_cannot_bring_one_graph() -> None:
     beta = replace(ALPHA, name="beta")
     with pytest.raises(EnvironmentProblem, match="alpha and beta both have the graph warmer"):
@@ -125,7 +132,7 @@ def test_the_document_names_every_graph() -> None:
     rows = re.findall(r"^\| ([^|]+) \| `", DOCUMENT, re.MULTILINE)
     told = {word.strip() for row in rows for word in row.split(",")}
     renamed = {"trusted-client": "trusted client", "trusted-gfproxy-client": "gfproxy client"}
-    known = {renamed.get(entry.name, entry.name) for entry in CORE}
+    known = {renamed.get(entry.name, entry.name) for entry in entries(SLOTS)}
     renamed_here = {"shd": "self-heal daemon", "thin-arbiter": "thin arbiter"}
     # The crawler is a connection and nothing else: it has no table.
     assert told == {renamed_here.get(name, name) for name in known} - {"quota-crawler"}

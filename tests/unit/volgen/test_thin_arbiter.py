@@ -10,9 +10,9 @@ import pytest
 from reconciler.errors import VolfileError
 from reconciler.model.configured import VolumeRecord
 from reconciler.model.volume import Shape, VolumeType
+from reconciler.plugins.quota.graphs import quotad_graph
 from reconciler.volgen.client import client_graph, gfproxyd_graph
 from reconciler.volgen.graph import Graph
-from reconciler.volgen.quotad import quotad_graph
 from reconciler.volgen.services import rebalance_graph, shd_graph, thin_arbiter_graph
 from tests.volume_samples import SECRET, SLOTS, volume
 

@@ -15,9 +15,9 @@ import pytest
 from reconciler.errors import VolfileError
 from reconciler.model.configured import Secret, VolumeRecord
 from reconciler.model.volume import VolumeState
-from reconciler.volgen.bitrot import bitd_graph, scrub_graph
+from reconciler.plugins.bitrot.graphs import bitd_graph, scrub_graph
+from reconciler.plugins.quota.graphs import quotad_graph
 from reconciler.volgen.graph import Graph
-from reconciler.volgen.quotad import quotad_graph
 from tests.volume_samples import NODES, SECRET, volume
 
 HOST = "10.0.0.11"  # of every third brick, from the first on

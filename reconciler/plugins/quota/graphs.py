@@ -1,7 +1,8 @@
 """Graphs of quota's processes: the daemon that adds up usage, and the crawler that counts one brick.
 
 Source: glusterfs 10.3 xlators/mgmt/glusterd/src/glusterd-volgen.c: build_quotad_graph,
-glusterd_generate_client_per_brick_volfile.
+glusterd_generate_client_per_brick_volfile; names of files: get_brick_filepath, glusterd-svc-helper.c:
+glusterd_svc_build_volfile_path.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import VolfileError
 from reconciler.model.volume import VolumeState
+from reconciler.plugins.quota.spec import SWITCH
 from reconciler.volgen.cluster import (
     BELOW_DISTRIBUTION,
     VolumeSite,
@@ -20,6 +22,7 @@ from reconciler.volgen.cluster import (
 )
 from reconciler.volgen.graph import Draft, Graph
 from reconciler.volgen.layer import Layer, Part, stack
+from reconciler.volgen.registry import GraphEntry
 from reconciler.volgen.settings import VolumeSettings
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
 def has_quota(volume: VolumeRecord) -> bool:
     """Return whether quota is on."""
-    return VolumeSettings(volume.effective_options()).is_on("features.quota")
+    return VolumeSettings(volume.effective_options()).is_on(SWITCH)
 
 
 def serves_quota(volume: VolumeRecord) -> bool:
@@ -99,3 +102,21 @@ def quota_crawler_graph(volume: VolumeRecord, brick: BrickRecord, *, secret: Sec
     add_client(draft, brick.brick_id, (brick.host, brick.path), site)
     encrypt(draft, declared)
     return draft.graph()
+
+
+GRAPHS = (
+    GraphEntry(
+        name="quota-crawler",
+        file="{volume}.client.{host}.{path}.vol",
+        build=lambda view: quota_crawler_graph(view.volume, view.the_brick, secret=view.secret),
+        exists=lambda view: has_quota(view.volume),
+        per_brick=True,
+    ),
+    GraphEntry(
+        name="quotad",
+        file="quotad.vol",
+        build=lambda view: quotad_graph(view.cluster),
+        exists=lambda view: serves_quota(view.volume),
+        node_wide=True,
+    ),
+)

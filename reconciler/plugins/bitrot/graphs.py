@@ -1,7 +1,8 @@
 """Graphs of the two daemons that watch over the bricks of one node: the signer and the scrubber.
 
 Source: glusterfs 10.3 xlators/mgmt/glusterd/src/glusterd-volgen.c: build_bitd_graph, build_scrub_graph and
-the functions they name, bitrot_option_handler, scrubber_option_handler.
+the functions they name, bitrot_option_handler, scrubber_option_handler; names of files:
+glusterd-svc-helper.c: glusterd_svc_build_volfile_path.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import VolfileError
 from reconciler.model.volume import VolumeState
+from reconciler.plugins.bitrot.spec import FREQUENCY, STATE, SWITCH, THREADS, THROTTLE, WAIT
 from reconciler.volgen.cluster import VolumeSite, add_client, encrypt
 from reconciler.volgen.graph import Draft, Graph
 from reconciler.volgen.layer import Layer, Part, stack
 from reconciler.volgen.option_table import Rule
+from reconciler.volgen.registry import GraphEntry
 from reconciler.volgen.settings import IO_STATS, VolumeSettings
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 def watches(volume: VolumeRecord, host: str) -> bool:
     """Return whether the daemons of node `host` have bricks of the volume in their graphs."""
-    on = VolumeSettings(volume.effective_options()).is_on("features.bitrot")
+    on = VolumeSettings(volume.effective_options()).is_on(SWITCH)
     return on and volume.state is VolumeState.STARTED and bool(_own_bricks(volume, host))
 
 
@@ -115,18 +118,18 @@ def _signer(site: _Watched) -> Mapping[str, str]:
     return {
         # Of all volumes together: the signer throttles each by its share of them.
         "brick-count": str(site.node.bricks),
-        "expiry-time": site.settings.value("features.expiry-time") or "",
-        "signer-threads": site.settings.value("features.signer-threads") or "",
+        "expiry-time": site.settings.value(WAIT) or "",
+        "signer-threads": site.settings.value(THREADS) or "",
     }
 
 
 def _scrubber(site: _Watched) -> Mapping[str, str]:
     options = {
         "scrubber": "true",
-        "scrub-freq": site.settings.value("features.scrub-freq") or "",
-        "scrub-throttle": site.settings.value("features.scrub-throttle") or "",
+        "scrub-freq": site.settings.value(FREQUENCY) or "",
+        "scrub-throttle": site.settings.value(THROTTLE) or "",
     }
-    if site.settings.value("features.scrub") == "pause":
+    if site.settings.value(STATE) == "pause":
         options["scrub-state"] = "pause"
     return options
 
@@ -142,4 +145,20 @@ _VOLUME: tuple[Layer[_Watched] | Part[_Watched], ...] = (
 _DAEMON: tuple[Layer[_Node] | Part[_Node], ...] = (
     Layer(IO_STATS, name=lambda node: node.daemon),
     Part(_volumes),
+)
+GRAPHS = (
+    GraphEntry(
+        name="bitd",
+        file="bitd-server.vol",
+        build=lambda view: bitd_graph(view.cluster, host=view.host),
+        exists=lambda view: watches(view.volume, view.host),
+        node_wide=True,
+    ),
+    GraphEntry(
+        name="scrub",
+        file="scrub-server.vol",
+        build=lambda view: scrub_graph(view.cluster, host=view.host),
+        exists=lambda view: watches(view.volume, view.host),
+        node_wide=True,
+    ),
 )
