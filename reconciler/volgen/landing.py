@@ -6,7 +6,7 @@ So it is true of whatever the graph rules do with the option, and there is no se
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -17,13 +17,16 @@ from reconciler.model.volume import Shape, VolumeState, VolumeType
 from reconciler.volgen.brick import brick_graph
 from reconciler.volgen.client import client_graph, gfproxy_client_graph
 from reconciler.volgen.graph import Graph, Xlator
+from reconciler.volgen.native_names import canonical
+from reconciler.volgen.option_table import rows_by_name
 from reconciler.volgen.options import SWITCHES
+from reconciler.volgen.registry import View
 from reconciler.volgen.services import shd_graph
 from reconciler.volgen.slots import Slots
 
 
 class Side(Enum):
-    """Whose graph it is."""
+    """Whose graph it is; a feature's daemon is a side of its own, called as in ``--graph``."""
 
     BRICK = "brick"
     CLIENT = "client"
@@ -36,10 +39,12 @@ class Effect(Enum):
     LIVE_ON_CLIENT = "live on clients"
     LIVE_ON_BRICK = "live on bricks"
     LIVE_ON_HEALER = "live in the self-heal daemon"
+    LIVE_ON_DAEMON = "live in the node's daemon"
     GRAPH_SWITCH = "clients switch to a new graph"
     REMOUNT = "clients remount"
     BRICK_RESTART = "bricks restart"
     HEALER_RESTART = "the self-heal daemon restarts"
+    DAEMON_RESTART = "the node's daemon restarts"
     NONE = "no effect here"
 
 
@@ -55,7 +60,8 @@ class Landing:
 #: keys that xlators read when they start and never again, although they are settable.
 #: Source: glusterfs 10.3, the options that an xlator's init reads (GF_OPTION_INIT) and its reconfigure does
 #: not; xlators/features/snapview-client/src/snapview-client.c: "is NOT reconfigurable";
-#: rpc/rpc-lib/src/rpc-transport.c (client-bind-insecure).
+#: rpc/rpc-lib/src/rpc-transport.c (client-bind-insecure); xlators/features/bit-rot/src/bitd/bit-rot.c:
+#: br_init_signer alone starts threads.
 READ_ONCE = frozenset(
     [
         ("cluster/disperse", "ec-read-mask"),
@@ -66,6 +72,7 @@ READ_ONCE = frozenset(
         ("debug/delay-gen", "delay-percentage"),
         ("debug/delay-gen", "enable"),
         ("debug/io-stats", "ios-dnscache-ttl-sec"),
+        ("features/bit-rot", "signer-threads"),
         ("features/cdc", "compression-level"),
         ("features/cdc", "debug"),
         ("features/cdc", "mem-level"),
@@ -120,25 +127,45 @@ _SAMPLES = (
 #: values tried in pairs: numbers that also are sizes and times, switches, and places for debug.*
 _PAIRS = (("1048576", "2097152"), ("on", "off"), ("posix", "off"), ("client", "off"))
 _SECRET = Secret(username="u", password="p")  # noqa: S106 - for graphs that nobody runs
-_LIVE = {
-    Side.CLIENT: (Effect.LIVE_ON_CLIENT, Effect.REMOUNT, Effect.GRAPH_SWITCH),
-    Side.BRICK: (Effect.LIVE_ON_BRICK, Effect.BRICK_RESTART, Effect.BRICK_RESTART),
-    Side.HEALER: (Effect.LIVE_ON_HEALER, Effect.HEALER_RESTART, Effect.HEALER_RESTART),
+_LIVE: Mapping[str, tuple[Effect, Effect, Effect]] = {
+    Side.CLIENT.value: (Effect.LIVE_ON_CLIENT, Effect.REMOUNT, Effect.GRAPH_SWITCH),
+    Side.BRICK.value: (Effect.LIVE_ON_BRICK, Effect.BRICK_RESTART, Effect.BRICK_RESTART),
+    Side.HEALER.value: (Effect.LIVE_ON_HEALER, Effect.HEALER_RESTART, Effect.HEALER_RESTART),
 }
+_LIVE_ON_DAEMON = (Effect.LIVE_ON_DAEMON, Effect.DAEMON_RESTART, Effect.DAEMON_RESTART)
+_Graphs = dict[tuple[str, str], Graph]
 
 
 def landings(name: str, slots: Slots) -> tuple[Landing, ...]:
     """Return every place where an option lands, sorted; none for one that changes no graph.
 
-    `slots` is what features add to graphs.
+    The daemons that features bring to nodes are asked only about options that land nowhere else: nearly
+    everything that clients have lands there too, and says nothing of volumes without the feature.
+
+    Args:
+        name: the option.
+        slots: what features add to graphs, and the graphs of their daemons.
     """
+    return _landings(name, slots, _graphs) or _landings(name, slots, _daemon_graphs)
+
+
+def _landings(
+    name: str, slots: Slots, graphs: Callable[[Shape, Mapping[str, str], Slots], _Graphs]
+) -> tuple[Landing, ...]:
     found: set[Landing] = set()
     for shape, options in _SAMPLES:
-        for pair in _PAIRS:
-            before, after = (_graphs(shape, {**options, name: value}, slots) for value in pair)
+        for pair in _pairs(name):
+            before, after = (graphs(shape, {**options, name: value}, slots) for value in pair)
             for graph in before.keys() & after.keys():
                 found |= set(_differences(graph[0], before[graph], after[graph]))
     return tuple(sorted(found))
+
+
+def _pairs(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the values to compare: some of every kind, and the option's own words if it has any."""
+    yield from _PAIRS
+    for row in rows_by_name().get(canonical(name), ()):
+        yield from ((row.choices[0], word) for word in row.choices[1:])
 
 
 def effects(places: tuple[Landing, ...]) -> tuple[Effect, ...]:
@@ -148,7 +175,7 @@ def effects(places: tuple[Landing, ...]) -> tuple[Effect, ...]:
 
 
 def _effect(place: Landing) -> Effect:
-    live, start, topology = _LIVE[Side(place.side)]
+    live, start, topology = _LIVE.get(place.side, _LIVE_ON_DAEMON)
     if not place.key:
         return topology
     if (place.xlator, place.key) in UNREAD:
@@ -157,14 +184,14 @@ def _effect(place: Landing) -> Effect:
     return start if once else live
 
 
-def _differences(side: Side, before: Graph, after: Graph) -> Iterator[Landing]:
+def _differences(side: str, before: Graph, after: Graph) -> Iterator[Landing]:
     old, new = ({xlator.name: xlator for xlator in graph} for graph in (before, after))
     for name in old.keys() | new.keys():
         one, other = old.get(name), new.get(name)
         if one is None or other is None or one.type != other.type:
-            yield from (Landing(side.value, xlator.type, "") for xlator in (one, other) if xlator)
+            yield from (Landing(side, xlator.type, "") for xlator in (one, other) if xlator)
         else:
-            yield from (Landing(side.value, one.type, key) for key in _changed_keys(one, other))
+            yield from (Landing(side, one.type, key) for key in _changed_keys(one, other))
 
 
 def _changed_keys(one: Xlator, other: Xlator) -> Iterator[str]:
@@ -173,21 +200,34 @@ def _changed_keys(one: Xlator, other: Xlator) -> Iterator[str]:
             yield key.replace(_BRICK_PATH, "BRICK")
 
 
-def _graphs(shape: Shape, options: Mapping[str, str], slots: Slots) -> dict[tuple[Side, str], Graph]:
+def _graphs(shape: Shape, options: Mapping[str, str], slots: Slots) -> _Graphs:
     """Return the graphs of a volume by side and name.
 
     What makes no graph is left out: a value that the option cannot have, a volume without a healer.
     """
     volume = _volume(shape, tuple(sorted(options.items())))
-    found: dict[tuple[Side, str], Graph] = {}
+    found: _Graphs = {}
     with contextlib.suppress(VolfileError):
-        found[Side.BRICK, ""] = brick_graph(volume, volume.bricks[0], slots=slots, secret=_SECRET)
+        found[Side.BRICK.value, ""] = brick_graph(volume, volume.bricks[0], slots=slots, secret=_SECRET)
     with contextlib.suppress(VolfileError):
-        found[Side.CLIENT, ""] = client_graph(volume, slots=slots, secret=_SECRET)
+        found[Side.CLIENT.value, ""] = client_graph(volume, slots=slots, secret=_SECRET)
     with contextlib.suppress(VolfileError):
-        found[Side.CLIENT, "gfproxy"] = gfproxy_client_graph(volume, slots=slots, secret=_SECRET)
+        found[Side.CLIENT.value, "gfproxy"] = gfproxy_client_graph(volume, slots=slots, secret=_SECRET)
     with contextlib.suppress(VolfileError):
-        found[Side.HEALER, ""] = shd_graph(volume, secret=_SECRET)
+        found[Side.HEALER.value, ""] = shd_graph(volume, secret=_SECRET)
+    return found
+
+
+def _daemon_graphs(shape: Shape, options: Mapping[str, str], slots: Slots) -> _Graphs:
+    """Return the graphs that a node has for its volumes of a feature; the features are on."""
+    switched = {**dict.fromkeys(slots.graph_switches, "on"), **options}
+    volume = _volume(shape, tuple(sorted(switched.items())))
+    view = View(volume=volume, secret=_SECRET, slots=slots, host=volume.bricks[0].host)
+    found: _Graphs = {}
+    for entry in slots.graphs:
+        with contextlib.suppress(VolfileError):
+            if entry.node_wide and entry.exists(view):
+                found[entry.name, ""] = entry.build(view)
     return found
 
 

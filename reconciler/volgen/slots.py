@@ -116,6 +116,11 @@ class GraphFeature(Protocol):
         ...
 
     @property
+    def switch(self) -> str:
+        """Return the option without which its others have no effect; empty if there is none."""
+        ...
+
+    @property
     def client_slots(self) -> tuple[ClientSlot, ...]:
         """Return what it puts into clients' graphs."""
         ...
@@ -147,6 +152,8 @@ class Slots:
         self._missing = (*_MISSING, *(daemon for feature in features for daemon in feature.missing_daemons))
         #: the graphs of the features' processes, see `registry.entries`
         self.graphs = tuple(graph for feature in features for graph in feature.graphs)
+        #: the options that must be on for those processes
+        self.graph_switches = tuple(f.switch for f in features if f.graphs and f.switch)
         self._places = {slot.place for slot in self._client.values()} | {slot.place for slot in self._brick}
 
     def refuse_missing(self, volume: VolumeRecord, settings: VolumeSettings) -> None:
