@@ -1,7 +1,7 @@
 """Quota and bitrot by their keys, through the command: the volfiles that glusterd made of its own commands.
 
 Whoever reads a volume of glusterd back has the key and, among its options, what glusterd stored with it.
-Both forms must mean the same: those names left in, and those names left out.
+Both forms must mean the same: what the command stored left in, and left out. What was set besides stays.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ import pytest
 
 from reconciler.cli.root import run
 from reconciler.model.volume import VolumeType
-from reconciler.shipped import shipped_features
 from reconciler.volgen.text import parse
 from tests.golden.volgen.oracle_case import OracleCase, load_case
 from tests.golden.volgen.test_oracle import CASES
 
 KEYS = {"features.quota": "quota", "features.bitrot": "bitrot"}  #: switch -> key
+#: Source: glusterfs 10.3 glusterd-quota.c: glusterd_quota_enable; glusterd-bitrot.c: glusterd_bitrot_enable
 STORED_WITH = {
-    option for f in shipped_features() if f.name in KEYS.values() for option in f.options
-}  #: what the keys may set
+    ("features.quota", "on"),
+    ("features.inode-quota", "on"),
+    ("features.quota-deem-statfs", "on"),
+    ("features.bitrot", "on"),
+    ("features.scrub", "Active"),
+}
 
 
 def _keys(path: Path) -> dict[str, Any]:
@@ -67,7 +71,7 @@ def test_there_is_a_case_with_both() -> None:
 @pytest.mark.parametrize("path", WITH_KEYS, ids=lambda path: path.stem)
 def test_the_keys_give_the_volfiles_of_glusterds_commands(path: Path, left_in: bool, tmp_path: Path) -> None:
     case, keys = load_case(path), _keys(path)
-    stored = {k: v for k, v in case.volume.options if left_in or k not in STORED_WITH}
+    stored = dict(pair for pair in case.volume.options if left_in or pair not in STORED_WITH)
     source, out = tmp_path / "c.yaml", tmp_path / "out"
     source.write_text(_declaration(case, stored, keys))
     words = ["volfile", "-f", str(source), case.volume.name, "--graph", "all", "--out", str(out)]

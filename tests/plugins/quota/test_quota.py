@@ -59,14 +59,31 @@ def test_the_key_gives_the_volfiles_of_the_raw_options(
 
 def test_switching_it_changes_three_xlators_of_a_brick_and_restarts_none() -> None:
     on, off = (graphs(record(f"quota: {{enabled: {word}}}")) for word in ("true", "false"))
-    for graph, switch, version in ((on, "on", "1"), (off, "off", "0")):
+    for graph, switch in ((on, "on"), (off, "off")):
         assert brick_options(graph, "features/quota")["server-quota"] == switch
         assert brick_options(graph, "features/quota")["deem-statfs"] == switch
         marker = brick_options(graph, "features/marker")
-        assert (marker["quota"], marker["inode-quota"], marker["quota-version"]) == (switch, switch, version)
+        assert (marker["quota"], marker["inode-quota"]) == (switch, switch)
     assert brick_options(on, "storage/posix")["update-link-count-parent"] == "on"
     assert "update-link-count-parent" not in brick_options(off, "storage/posix")
     assert not needs_brick_restart(off[BRICK], on[BRICK])
+
+
+@pytest.mark.parametrize(
+    ("lines", "version"),
+    [
+        ((), "0"),
+        (("options: {features.soft-timeout: 5}",), "0"),
+        (("quota: {enabled: true}",), "1"),
+        (("quota: {enabled: false}",), "1"),
+        (("options: {features.quota: on}",), "1"),
+        (("options: {features.quota: off}",), "1"),
+        (("options: {marker.quota: off}",), "1"),
+    ],
+)
+def test_the_number_of_counts_stays_when_quota_is_switched_off(lines: tuple[str, ...], version: str) -> None:
+    """Seen on a live glusterd 10.3: 0 in a new volume, 1 once quota is on, still 1 when it is off again."""
+    assert brick_options(graphs(record(*lines)), "features/marker")["quota-version"] == version
 
 
 def test_quota_and_trash_both_count_links() -> None:
