@@ -76,15 +76,15 @@ def _shape(raw: dict[str, Any]) -> Shape:
 
 def _brick(raw: dict[str, Any], number: int) -> BrickRecord:
     host, path = raw["bricks"][number].split(":", 1)
+    raw_id = raw["brick_ids"][number] if "brick_ids" in raw else f"{raw['name']}-client-{number}"
     return BrickRecord(
         slot=f"0.{number}",
-        brick_id=BrickId(
-            raw["brick_ids"][number] if "brick_ids" in raw else f"{raw['name']}-client-{number}"
-        ),
+        brick_id=BrickId(raw_id),
         uuid=BrickUuid(f"00000000-0000-4000-8000-{number:012d}"),
         peer=PeerName(host),
         node_id=NodeId(f"node-of-{host}"),
         host=host,
         path=path,
         port=61000 + number,
+        decommissioned=raw_id in raw.get("decommissioned", ()),
     )
