@@ -16,7 +16,7 @@ from tests.golden.volgen.oracle_case import OracleCase, case_of
 from tests.volume_samples import SLOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reconciler.volgen.graph import Graph
     from tests.glusterd_pool import Pool
@@ -115,10 +115,10 @@ def verdict(raw: dict[str, Any]) -> tuple[Verdict, list[str]]:
     return (Verdict.REFUSED, refused) if refused else (Verdict.EQUAL, [])
 
 
-def differences(raw: dict[str, Any]) -> list[str]:
-    """Return where our graphs are not glusterd's, one line each."""
+def differences(raw: dict[str, Any], ours: Mapping[str, Graph] | None = None) -> list[str]:
+    """Return where `ours` (if not given: the graphs of the case) are not glusterd's, one line each."""
     case = case_of(raw)
-    ours = rendered(case)
+    ours = rendered(case) if ours is None else ours
     found = [
         f"{name}: only {'we have' if name in ours else 'glusterd has'} this file"
         for name in sorted(case.volfiles.keys() ^ ours.keys())

@@ -18,7 +18,8 @@ _LEFT_BY_RESET = ("nfs.disable", "storage.fips-mode-rchecksum", "transport.addre
 def stored(raw: Raw) -> str:
     """Return the volume with every option that glusterd stored, in one document, peers named as addressed."""
     volume = {"name": raw["name"], **_volume(raw), "bricks": raw["bricks"], "options": raw["stored_options"]}
-    hosts = dict.fromkeys(brick.split(":", 1)[0] for brick in raw["bricks"])
+    looking = [raw["node"]] if "node" in raw else []  # a node may have no brick of the volume
+    hosts = dict.fromkeys([*(brick.split(":", 1)[0] for brick in raw["bricks"]), *looking])
     return json.dumps(_cluster([{"name": host, "address": host} for host in hosts], volumes=[volume]))
 
 
