@@ -39,6 +39,12 @@ _VALUES = {
     "percent": ("5", "10%", "50%", "99.5%", "100"),
     "percent-or-size": ("5%", "10", "2GB", "12.5%"),
     "path": ("/tmp/x", "/var/run/gluster", "/etc/ssl/a.pem"),
+    "address-list": ("*", "10.77.0.*", "10.77.0.1,host.example.org", "10.0.0.0/8", "!10.77.0.1"),
+    "name": (".trashcan", ".waste", "a b"),
+    "priority-list": ("*.jpg:1,*.txt:2", "*:5", "*.x"),
+    "snapshot-directory": (".snaps", ".snapshots", "snaps"),
+    "throttle": ("lazy", "normal", "aggressive", "2"),
+    "xlator": ("c1", "posix"),
 }
 _TEXTS = ("a", "user.*", "10.77.0.*", "*.jpg:1,*.txt:2", "WRITE,READ", "c1,c2", "HIGH:!SSLv2", "posix", "16")
 _BAD = ("abc", "-5", "101%", "7KiB", "99999999999999999999", "maybe", "5k", "relative/path", "0.0")
