@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,16 +109,16 @@ def down(root: Path) -> None:
     for node in record.members(layout):
         for stray in processes.agents_with(node.config):  # a steward whose agent was killed just now
             processes.end(stray, 5.0)
-    inside = record.inside
-    disks.unmount_below(layout.mounts, inside)
-    space = mount_namespace(root)
-    _end_all([*processes.gluster_below(root), *(processes.gluster_in(space) if space else ())])
-    for node in record.members(layout):
-        disks.unmount_below(node.bricks, inside)
-    if inside.keeper is not None:
-        processes.end(inside.keeper, 1.0)
-    remove_files(layout, record.members(layout))
-    _name_visitors(space)
+    keeper = record.inside.keeper
+    disks.unmount_below(layout.mounts, record.inside)
+    with processes.holding_namespace_of(keeper) as space:
+        _end_all([*processes.gluster_below(root), *(processes.gluster_in(space) if space else ())])
+        for node in record.members(layout):
+            disks.unmount_below(node.bricks, record.inside)
+        if keeper is not None:
+            processes.end(keeper, 1.0)
+        remove_files(layout, record.members(layout))
+        _name_visitors(space)
 
 
 def _end_all(running: list[RunningProcess]) -> None:
@@ -192,10 +193,9 @@ def inside(root: Path) -> list[str]:
     return load(root).inside.prefix
 
 
-def mount_namespace(root: Path) -> str:
-    """Return the lab's mount namespace, as `processes.namespace_of` names it; empty if it has none."""
-    keeper = load(root).inside.keeper
-    return processes.namespace_of(keeper.pid) if keeper else ""
+def holding_namespace(root: Path) -> AbstractContextManager[str]:
+    """Give the lab's mount namespace; see `processes.holding_namespace_of`."""
+    return processes.holding_namespace_of(load(root).inside.keeper)
 
 
 def stop(root: Path, target: str) -> None:

@@ -7,6 +7,7 @@ did not, 69 this machine lacks something, 130 and 143 interrupted (everything is
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import secrets
 import signal
@@ -64,20 +65,20 @@ def demonstration() -> int:
     tour = Tour(root)
     tour.say("gluster-state demo: a real GlusterFS cluster of three nodes on this machine, no glusterd.")
     began = time.monotonic()
-    space = ""
-    try:
-        _open(tour, netns=True)
-        space = control.mount_namespace(root)
-        _create(tour)
-        sums = _use(tour)
-        _change_live(tour)
-        _damage_and_repair(tour)
-        _nothing_to_do(tour)
-        _protect(tour, sums)
-    finally:
-        _close(tour)
-    tour.chapter("Nothing is left behind")
-    left = traces(root, space)
+    with contextlib.ExitStack() as held:
+        try:
+            _open(tour, netns=True)
+            space = held.enter_context(control.holding_namespace(root))
+            _create(tour)
+            sums = _use(tour)
+            _change_live(tour)
+            _damage_and_repair(tour)
+            _nothing_to_do(tour)
+            _protect(tour, sums)
+        finally:
+            _close(tour)
+        tour.chapter("Nothing is left behind")
+        left = traces(root, space)
     tour.claim("no process, mount or loop device of the demo is left", not left, "; ".join(left))
     tour.claim(f"{root} is gone", not root.exists())
     tour.say(f"\nDemo complete: {tour.claims} claims checked in {time.monotonic() - began:.0f} s.")

@@ -117,6 +117,20 @@ def namespace_of(pid: int, kind: str = "mnt") -> str:
         return ""
 
 
+@contextlib.contextmanager
+def holding_namespace_of(process: RunningProcess | None) -> Iterator[str]:
+    """Give a process' mount namespace, as `namespace_of`; for the block no later one gets its name.
+
+    The name has the number of an inode, which the kernel gives to the next namespace once nobody holds this
+    one. Empty for no process, and for one that has ended.
+    """
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            if process is not None:
+                held.enter_context(Path(f"/proc/{process.pid}/ns/mnt").open("rb"))
+        yield namespace_of(process.pid) if process else ""
+
+
 def agents_with(config: Path) -> list[RunningProcess]:
     """Return the agents and stewards that were started with a configuration file."""
     mine = ("--config", str(config))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -23,22 +25,23 @@ SLEEPER = ("/bin/sh", "-c", "exec sleep 1000", "stand-in")
 
 
 def test_a_lab_runs_all_its_parts_and_leaves_nothing() -> None:
-    with lab(nodes=2, agent=SLEEPER) as it:
-        eventually(lambda: set(control.status(it.root).values()) == {"running"})
-        mounts = it.run("cat", "/proc/self/mounts").stdout
-        assert mounts.count(f"{it.root}/gs") == 2
-        assert f"{it.root}/" not in Path("/proc/self/mounts").read_text()
-        running = [*children(LabLayout(it.root)).values()]
-        space = control.mount_namespace(it.root)
-        kinds = {text.split()[0] for text in traces(it.root, space)}
-        assert kinds == {"process", "loop"}, "its mounts are in a namespace that this test does not see"
-        assert any("etcd" in text for text in traces(it.root))
-    assert not it.root.exists()
-    assert traces(it.root, space) == ()
-    assert not any(processes.alive(process) for process in running)
-    assert str(it.root) not in "".join(
-        p.read_text() for p in Path("/sys/block").glob("loop*/loop/backing_file")
-    )
+    with contextlib.ExitStack() as held:
+        with lab(nodes=2, agent=SLEEPER) as it:
+            eventually(lambda: set(control.status(it.root).values()) == {"running"})
+            mounts = it.run("cat", "/proc/self/mounts").stdout
+            assert mounts.count(f"{it.root}/gs") == 2
+            assert f"{it.root}/" not in Path("/proc/self/mounts").read_text()
+            running = [*children(LabLayout(it.root)).values()]
+            space = held.enter_context(control.holding_namespace(it.root))
+            kinds = {text.split()[0] for text in traces(it.root, space)}
+            assert kinds == {"process", "loop"}, "its mounts are in a namespace that we do not see"
+            assert any("etcd" in text for text in traces(it.root))
+        assert not it.root.exists()
+        assert traces(it.root, space) == ()
+        assert not any(processes.alive(process) for process in running)
+        assert str(it.root) not in "".join(
+            p.read_text() for p in Path("/sys/block").glob("loop*/loop/backing_file")
+        )
 
 
 def test_a_killed_agent_comes_back_and_a_stopped_one_does_not() -> None:
@@ -94,3 +97,20 @@ def test_a_reused_pid_is_not_signalled() -> None:
     me = identify(os.getpid())
     assert me is not None
     processes.send(RunningProcess(me.pid, me.start_time - 1), signal.SIGKILL)
+
+
+def test_no_later_namespace_is_taken_for_one_that_was_held() -> None:
+    words = ["unshare", "--mount", "sleep", "60"]
+    with subprocess.Popen(words) as first:
+        eventually(lambda: namespace_differs(first.pid))
+        with processes.holding_namespace_of(identify(first.pid)) as space:
+            first.kill()
+            first.wait()
+            with subprocess.Popen(words) as second:
+                eventually(lambda: namespace_differs(second.pid))
+                assert processes.namespace_of(second.pid) != space
+                second.kill()
+
+
+def namespace_differs(pid: int) -> bool:
+    return processes.namespace_of(pid) not in ("", processes.namespace_of(os.getpid()))
