@@ -21,17 +21,11 @@ _OWN: Mapping[str, Sequence[str]] = {
     "cluster.read-subvolume": ("home-client-0",),  # an xlator of the graph
     "cluster.read-subvolume-index": ("-1", "0", "2"),  # one of three bricks
     "cluster.quorum-count": ("1", "3"),  # of three bricks
-    "network.tcp-window-size": ("0", "65536"),  # the transport reads no units (socket.c: gf_string2uint32)
-    "client.tcp-window-size": ("0", "65536"),
-    "server.tcp-window-size": ("0", "65536"),
     "debug.trace": ("off", "client", "posix"),  # a place in a graph
     "debug.error-gen": ("off", "client", "locks"),
     "debug.delay-gen": ("off", "client", "io-threads"),
-    "performance.aggregate-size": ("4096", "131072"),  # at most write-behind-window-size
     "cluster.rsync-hash-regex": (r"^\.(.+)\.[^.]+$", "none"),
     "cluster.extra-hash-regex": (r"(.*)\.tmp$", "none"),
-    "transport.address-family": ("inet", "inet6"),
-    "performance.write-behind-window-size": ("512KB", "3MB"),  # at least aggregate-size
 }
 #: options that need something of a volume or a machine that is not there
 _LEFT_OUT = (
@@ -39,16 +33,8 @@ _LEFT_OUT = (
     "cluster.brick-multiplex", "config.transport",
     "diagnostics.",  # where and how much is logged: the log is what tells that a graph is up
     "io-stats.brick-log", "io-stats.client-log",
-    "performance.cache-min-file-size", "performance.cache-max-file-size",  # min alone is more than max
     "replicate.thin-arbiter",  # a third party
     "user.",
-)  # fmt: skip
-#: options of which we let values pass that GlusterFS refuses (-1 for an unsigned number, units where
-#: it reads none): only fitting ones are drawn
-_LOOSE = (
-    "features.cache-invalidation-timeout", "features.lease-lock-recall-timeout", "server.gid-timeout",
-    "performance.qr-cache-timeout", "performance.quick-read-cache-timeout", "server.tcp-user-timeout",
-    "transport.listen-backlog",
 )  # fmt: skip
 #: values that are right for some options and wrong for others
 _WILD = (
@@ -104,9 +90,9 @@ _SWITCHES = sorted({name for names in SWITCHES.values() for name in names})
 
 
 def mistakes(options: Mapping[str, str], shape: Shape) -> dict[str, str]:
-    """Return what is wrong with a set of options, by name."""
+    """Return what is wrong with a set of options, by name: errors, and what a plan refuses for its code."""
     found = check_options(options, shape)
-    return {one.path: one.summary for one in found if one.severity is Severity.ERROR}
+    return {one.path: one.summary for one in found if one.severity is Severity.ERROR or one.code}
 
 
 @st.composite
@@ -121,7 +107,7 @@ def valid_options(draw: st.DrawFn, shape: Shape, *, most: int = 12) -> dict[str,
     options = dict.fromkeys(switches, "on")
     for facts in drawn:
         fitting = value_of(facts)
-        options[facts.name] = draw(fitting if facts.name in (*_OWN, *_LOOSE) else fitting | _wild)
+        options[facts.name] = draw(fitting if facts.name in _OWN else fitting | _wild)
     while found := mistakes(options, shape):
         options = {name: value for name, value in options.items() if name not in found}
     return options

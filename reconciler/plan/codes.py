@@ -218,8 +218,10 @@ _TABLE: tuple[tuple[str, str, str, str], ...] = (
     (
         "GS405",
         "options in conflict",
-        "Two options ask for different things; one would silently win.",
-        "Remove one.",
+        "Two options ask for different things and one would silently win; or an option does not go with what "
+        "there is: no process starts with its value, though glusterd takes it (so do validate and volfile, "
+        "with a warning), or what is recorded on the bricks needs the old one.",
+        "Remove one, or declare a value as the message says.",
     ),
     ("GS406", "an experimental option", "GlusterFS itself calls it experimental.", _ACKNOWLEDGE),
     (

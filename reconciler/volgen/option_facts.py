@@ -18,7 +18,10 @@ from reconciler.volgen.options import may_be_set, suggestions
 from reconciler.volgen.slots import Slots
 
 #: what the table calls a kind of value -> what the catalogue calls it, where they differ
-_KINDS = dict.fromkeys(("choice", "name", "snapshot-directory", "throttle"), OptionType.TEXT)
+_KINDS = {
+    **dict.fromkeys(("choice", "name", "snapshot-directory", "throttle"), OptionType.TEXT),
+    "decimal": OptionType.INT,
+}
 _TRANSPORT = "rpc-transport/socket"
 _TABLE = "the names of glusterd 10.3"
 
@@ -106,7 +109,7 @@ def close_names(name: str, index: OptionIndex) -> tuple[str, ...]:
 
 def _of_table(name: str, index: OptionIndex) -> OptionFacts:
     own, about = rows_by_name()[name], names()[name]
-    row = own[0]
+    row = own[0].process or own[0]  # what is good for processes is what is good to know
     known = [found for found in (_library_option(row, index) for row in own) if found]
     option = known[0].option if known else LibraryOption(keys=(name,), type=OptionType.ANY)
     value = "bool" if row.rule is Rule.PERF else row.kind

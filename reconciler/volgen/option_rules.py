@@ -8,6 +8,7 @@ volgen_graph_build_dht_cluster. Warnings without a rule of glusterd say where th
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Diagnostic, Severity
@@ -28,8 +29,39 @@ _EXCLUSIVE = (
     ("features.read-only", "features.worm-file-level"),
     ("cluster.nufa", "cluster.switch"),
 )
-#: size that must not be above another size, if both are set
-_AT_MOST = (("performance.cache-min-file-size", "performance.cache-max-file-size"),)
+
+
+@dataclass(frozen=True, slots=True)
+class _AtMost:
+    """A size that must not be above another one.
+
+    `unset` is what the larger one is if nobody sets it, `switch` what brings the xlator that compares them as
+    it starts; glusterd compares them too if `compared` and both are set.
+    """
+
+    low: str
+    high: str
+    unset: str
+    switch: str
+    compared: bool = False
+
+
+#: Source: the init functions of glusterfs 10.3 performance/io-cache and performance/write-behind
+_AT_MOST = (
+    _AtMost(
+        "performance.cache-min-file-size",
+        "performance.cache-max-file-size",
+        "0",
+        "performance.io-cache",
+        compared=True,
+    ),
+    _AtMost(
+        "performance.aggregate-size",
+        "performance.write-behind-window-size",
+        "1MB",
+        "performance.write-behind",
+    ),
+)
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", re.ASCII)
 _DEFAULT_UPCALL_S = 60  #: of features.cache-invalidation-timeout; glusterfs 10.3 features/upcall
 
@@ -72,10 +104,8 @@ def across(settings: VolumeSettings) -> Iterator[Diagnostic]:
     for one, other in _EXCLUSIVE:
         if _on(settings, one) and _on(settings, other):
             yield _error(one, f"options {one} and {other} cannot both be on")
-    for low, high in _AT_MOST:
-        small, large = (byte_count(settings.declared(name) or "") for name in (low, high))
-        if small is not None and large is not None and small > large:
-            yield _error(low, f"option {low}: {settings.declared(low)!r} is more than {high}")
+    for sizes in _AT_MOST:
+        yield from _too_large(sizes, settings)
     yield from _stale_caches(settings)
     yield from _one_sided(settings)
 
@@ -83,6 +113,8 @@ def across(settings: VolumeSettings) -> Iterator[Diagnostic]:
 def _switched(name: str, settings: VolumeSettings) -> Iterator[Diagnostic]:
     """Find an option without its switch. One that was switched off may be kept for later: it does nothing."""
     known = names().get(name)
+    if known and known.unless and _on(settings, known.unless):
+        yield _error(name, f"option {name} cannot be set while {known.unless} is on")
     switch = (known.needs or known.wants) if known else ""
     if not known or not switch or _on(settings, switch):
         return
@@ -90,6 +122,30 @@ def _switched(name: str, settings: VolumeSettings) -> Iterator[Diagnostic]:
         yield _error(name, f"option {name} needs {switch} on")
     else:
         yield _warning(name, f"option {name} has no effect: {switch} is not on")
+
+
+def _too_large(sizes: _AtMost, settings: VolumeSettings) -> Iterator[Diagnostic]:
+    """Find a size above another one, set or not."""
+    value, limit = settings.declared(sizes.low), settings.declared(sizes.high)
+    small, large = byte_count(value or "0"), byte_count(limit or sizes.unset)
+    if small is None or large is None or small <= large:
+        return
+    if sizes.compared and limit is not None:
+        yield _error(sizes.low, f"option {sizes.low}: {value!r} is more than {sizes.high}")
+    elif boolean(settings.value(sizes.switch) or "off"):
+        what = f"{sizes.high}, which is {limit or sizes.unset}"
+        yield unstartable(sizes.low, f"option {sizes.low}: {value!r} is more than {what}")
+
+
+def unstartable(name: str, summary: str) -> Diagnostic:
+    """Return a warning of what glusterd takes and processes do not: by its code, plans refuse it."""
+    return Diagnostic(
+        severity=Severity.WARNING,
+        summary=f"{summary}: glusterd 10.3 takes it, but processes that read it do not start",
+        hint="plan refuses it",
+        code="GS405",
+        path=name,
+    )
 
 
 def _stale_caches(settings: VolumeSettings) -> Iterator[Diagnostic]:

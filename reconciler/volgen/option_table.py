@@ -5,8 +5,9 @@ set the same key the later one wins, and client performance xlators are stacked 
 
 A row holds ``name`` (as users write it), ``xlator`` (type), ``key`` (the xlator's own name for it),
 ``default`` (written even when nobody set the option), ``rule`` (see `Rule`) and, for checking,
-``kind`` with ``low``, ``high`` and ``choices``. ``slot`` names the slot (`slots`) without which a switch that
-is on makes a wrong graph. A name can have several rows.
+``kind`` with ``low``, ``high`` and ``choices``: what glusterd takes. ``process`` has the same where processes
+start with less than that. ``slot`` names the slot (`slots`) without which a switch that is on makes a wrong
+graph. A name can have several rows.
 
 What is true of a name whatever its rows, such as the version that it came with, is in ``option_names.json``
 (see `OptionName`).
@@ -18,7 +19,7 @@ glusterd-volume-set.c); kinds and ranges are those of the option structures in t
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache
 from importlib import resources
@@ -41,7 +42,10 @@ class Rule(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionRow:
-    """One row. `kind` is ``choice``, ``xlator``, one that `option_values` knows, or empty (any value)."""
+    """One row. `kind` is ``choice``, ``xlator``, one that `option_values` knows, or empty (any value).
+
+    `process` is the same row with the values that a process starts with, where glusterd takes others too.
+    """
 
     name: str
     xlator: str
@@ -53,6 +57,7 @@ class OptionRow:
     high: float | None = None
     choices: tuple[str, ...] = ()
     slot: str = ""
+    process: OptionRow | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,7 @@ class OptionName:
         op_version: the operating version that glusterd wants before it takes the name; 1 is older than all.
         only: the type of volume that has it (a `VolumeType`); empty for all.
         needs: a switch without which it is refused; empty for none.
+        unless: a switch with which it is refused; empty for none.
         wants: a switch without which it does nothing; empty for none.
         pool: whether it is about a whole pool of glusterds and no volume can have it.
         always: whether its value must be good even where no xlator of the volume reads it.
@@ -72,6 +78,7 @@ class OptionName:
     op_version: int
     only: str = ""
     needs: str = ""
+    unless: str = ""
     wants: str = ""
     pool: bool = False
     always: bool = False
@@ -81,12 +88,7 @@ class OptionName:
 @cache
 def rows() -> tuple[OptionRow, ...]:
     """Return all rows in order."""
-    return tuple(
-        OptionRow(
-            **{**row, "rule": Rule(row.get("rule", "set")), "choices": tuple(row.get("choices", ()))},
-        )
-        for row in _data("options.json")
-    )
+    return tuple(_row(row) for row in _data("options.json"))
 
 
 @cache
@@ -108,6 +110,17 @@ def rows_by_name() -> dict[str, tuple[OptionRow, ...]]:
     for row in rows():
         found[row.name] = (*found.get(row.name, ()), row)
     return found
+
+
+def _row(facts: dict[str, Any]) -> OptionRow:
+    starts = facts.get("process")
+    plain = {**facts, "rule": Rule(facts.get("rule", "set")), "choices": tuple(facts.get("choices", ()))}
+    row = OptionRow(**{**plain, "process": None})
+    if not starts:
+        return row
+    choices = tuple(starts.get("choices", ()))
+    kind, low, high = starts["kind"], starts.get("low"), starts.get("high")
+    return replace(row, process=replace(row, kind=kind, low=low, high=high, choices=choices))
 
 
 def _data(name: str) -> Any:

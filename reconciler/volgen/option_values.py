@@ -25,6 +25,7 @@ _MAX_OCTET, _MAX_GROUP, _MAX_MASK = 255, 0xFFFF, 32
 _OCTETS, _GROUPS = 4, 8
 
 _INTEGER = re.compile(r"\s*[+-]?(0x[0-9a-f]+|\d+)", re.IGNORECASE | re.ASCII)
+_DECIMAL = re.compile(r"\s*\+?\d+", re.ASCII)
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 _PERCENT = re.compile(r"\s*\+?(\d+\.?\d*|\.\d+)%?", re.ASCII)
 _SHARE_OR_SIZE = re.compile(r"\s*\+?(\d+\.?\d*|\.\d+)(%|[kmgtp]b)?", re.IGNORECASE | re.ASCII)
@@ -72,6 +73,11 @@ def integer(text: str) -> int | None:
     if number >= _LONG or (negative and not number):  # GlusterFS refuses -0 in so many words
         return None
     return -number if negative else number
+
+
+def _decimal(text: str) -> int | None:
+    """Read what is the same to a reader of sizes, which knows no 0x, and to one of plain numbers."""
+    return int(text) if _DECIMAL.fullmatch(text) and len(text) <= _MAX_DIGITS else None
 
 
 def _wanted_number(row: OptionRow, value: str) -> str:
@@ -199,6 +205,7 @@ def _host(text: str) -> bool:
 
 _NUMBERS: dict[str, tuple[Callable[[str], float | None], str]] = {
     "int": (integer, "an integer"),
+    "decimal": (_decimal, "a decimal number without a unit"),
     "number": (_number, "a number"),
     "size": (byte_count, "a size such as 64KB or 1GB"),
     "time": (_time, "a time such as 30, 10min or 2hr"),

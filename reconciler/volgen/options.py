@@ -7,15 +7,17 @@ glusterd_op_create_volume.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING
 
 from reconciler.catalogue.known import known_options
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.model.volume import VolumeType
 from reconciler.volgen.native_names import canonical, only_native, split
-from reconciler.volgen.option_rules import across, shape_problem
+from reconciler.volgen.option_rules import across, shape_problem, unstartable
 from reconciler.volgen.option_table import OptionRow, Rule, names, rows, rows_by_name, rows_by_rule
 from reconciler.volgen.option_values import judged, wanted
 from reconciler.volgen.settings import VolumeSettings, boolean
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from reconciler.catalogue.index import Native, OptionIndex
     from reconciler.model.volume import Shape
 
-_FREE = "user."  #: names below it belong to users; GlusterFS reads none of them
+_FREE = "user."  #: names below it belong to users
+_BROUGHT = "user.xlator."  #: and of those below this GlusterFS makes xlators of bricks
+_WORDS = re.compile(r"[^\s.]+(\.[^\s.]+)*")  #: words that can stand in a volfile as type and key
 _OUTSIDE = frozenset({"mgmt/glusterd", "mgmt/ganesha", "nfs/server", "configuration"})
 _NEVER = _OUTSIDE | {"features/bit-rot", "features/snapview-server", "cluster/nufa", "cluster/switch"}
 _BY_SHAPE = {"cluster/replicate": VolumeType.REPLICATE, "cluster/disperse": VolumeType.DISPERSE}
@@ -142,6 +146,9 @@ def check_options(
     would read it, and a warning where the volume has no such xlator, as glusterd accepts it there: without
     `shape` the volume is taken to have every kind of cluster xlator. `Diagnostic.path` is the option's name.
 
+    A warning with a risk code is about what makes the volfiles that glusterd makes, from which no process
+    starts: plans refuse it.
+
     `natives` gives what libraries know, for ``XLATOR.OPTION`` names; it is called only if there are any.
     Those in `vouched` pass: see `Desired.vouched`.
     """
@@ -182,10 +189,8 @@ def suggestions(name: str) -> tuple[str, ...]:
 
 
 def _check(name: str, value: str, site: _Site) -> Diagnostic | None:
-    if problem := unwritable(name):
-        return _error(name, f"an option's name {problem}")
-    if problem := unwritable(value):
-        return _error(name, f"the value of option {name} {problem}")
+    if problem := _unwritable(name, value):
+        return problem
     if name.startswith(_FREE):
         return None
     if value.isspace():
@@ -200,6 +205,18 @@ def _check(name: str, value: str, site: _Site) -> Diagnostic | None:
         or _without_effect(known, value)
     )
     return found and _as_declared(found, {known: name})
+
+
+def _unwritable(name: str, value: str) -> Diagnostic | None:
+    """Refuse what cannot stand in a volfile, by itself or as the xlator that it would become."""
+    if problem := unwritable(name):
+        return _error(name, f"an option's name {problem}")
+    if problem := unwritable(value):
+        return _error(name, f"the value of option {name} {problem}")
+    if name.startswith(_BROUGHT) and not _WORDS.fullmatch(name.removeprefix(_BROUGHT)):
+        hint = f"It is {_BROUGHT}XLATOR, or {_BROUGHT}XLATOR.OPTION, without blanks."
+        return _error(name, f"option {name} names no xlator", hint)
+    return None
 
 
 def _as_declared(found: Diagnostic, declared: Mapping[str, str]) -> Diagnostic:
@@ -220,12 +237,26 @@ def _check_native(
         return _unknown(name, tuple(dict.fromkeys((*suggestions(name), *natives().close(name))))[:3])
     if refusal := _refusal(name, parts, found):
         return refusal
-    if words := wanted(_native_row(found), value):
-        return _error(name, f"option {name}: {value!r} is not {words}")
-    if parts[0] in _PLACED or f"user.xlator.{parts[0]}" in options:
+    placed = parts[0] in _PLACED or f"{_BROUGHT}{parts[0]}" in options
+    return _native_value(name, value, parts, found) or _native_effect(name, parts, found, placed=placed)
+
+
+def _native_value(name: str, value: str, parts: tuple[str, str], found: Native) -> Diagnostic | None:
+    words = wanted(_processes().get(parts) or _native_row(found), value)
+    return _error(name, f"option {name}: {value!r} is not {words}") if words else None
+
+
+def _native_effect(name: str, parts: tuple[str, str], found: Native, *, placed: bool) -> Diagnostic | None:
+    """Say what an option does not do without an xlator, or by a second name (`native_names.KEYS`)."""
+    if not placed:
+        summary = f"option {name} has no effect: no graph of the volume has an xlator {parts[0]}"
+        return Diagnostic(severity=Severity.WARNING, summary=summary, path=name)
+    first = found.option.keys[0]
+    if parts[1] == first:
         return None
-    summary = f"option {name} has no effect: no graph of the volume has an xlator {parts[0]}"
-    return Diagnostic(severity=Severity.WARNING, summary=summary, path=name)
+    summary = f"option {name} has no effect on processes that run: {first} is the xlator's first name for it"
+    hint = f"Write {name.partition('.')[0]}.{first}."
+    return Diagnostic(severity=Severity.WARNING, summary=summary, hint=hint, path=name)
 
 
 def _refusal(name: str, parts: tuple[str, str], found: Native) -> Diagnostic | None:
@@ -236,6 +267,12 @@ def _refusal(name: str, parts: tuple[str, str], found: Native) -> Diagnostic | N
     if parts in _REFUSED:
         return _error(name, f"option {name} is not supported: {_REFUSED[parts]}")
     return None
+
+
+@cache
+def _processes() -> dict[tuple[str, str], OptionRow]:
+    """Return what processes take of keys of which their libraries say more, by the parts of a native name."""
+    return {(row.xlator.rpartition("/")[2], row.key): row.process for row in rows() if row.process}
 
 
 def _native_row(native: Native) -> OptionRow:
@@ -273,13 +310,22 @@ def _unsupported(name: str, value: str) -> Diagnostic | None:
 def _bad_value(name: str, value: str, site: _Site) -> Diagnostic | None:
     bad = [(row, words) for row in rows_by_name()[name] if (words := wanted(row, value, site.volume.name))]
     if not bad:
-        return None
+        return _never_starts(name, value, site)
     read = any(row.rule is Rule.PERF or not row.key or _reads(row.xlator, site) for row, _ in bad)
     return Diagnostic(
         severity=Severity.ERROR if read or names()[name].always else Severity.WARNING,
         summary=f"option {name}: {value!r} is not {bad[0][1]}",
         path=name,
     )
+
+
+def _never_starts(name: str, value: str, site: _Site) -> Diagnostic | None:
+    """Find a value that glusterd takes and an xlator of the volume does not."""
+    for row in rows_by_name()[name]:
+        words = wanted(row.process, value) if row.process else ""
+        if words and (not row.key or _reads(row.xlator, site)):
+            return unstartable(name, f"option {name}: {value!r} is not {words}")
+    return None
 
 
 def _reads(xlator: str, site: _Site) -> bool:

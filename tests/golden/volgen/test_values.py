@@ -49,9 +49,8 @@ RECORDED: dict[str, dict[str, dict[str, list[str]]]] = json.loads(
 
 #: names of options that glusterd takes other values for than we do, and which values
 WE_REFUSE = (
-    (r"(client|server)\.(keepalive-.*|tcp-user-timeout|own-thread|ssl)|transport\.keepalive", ".*"),
+    (r"(client|server)\.ssl", "maybe|2"),
     (r"cluster\.nufa|cluster\.switch|features\.sdfs|features\.acl|performance\.nfs\..*", "maybe|2"),
-    (r"features\.timeout|features\.failover-hosts", ".*"),
     (r"cluster\.subvols-per-directory", "0x10"),  # atoi reads a 0
 )
 #: names that glusterd refuses values for that we take, and which values

@@ -37,6 +37,14 @@ def test_what_neither_the_table_nor_our_catalogue_takes_is_blocked(name: str, va
     assert blocked(name, value) == ["GS401"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("network.tcp-window-size", "64KB"), ("performance.aggregate-size", "2MB")]
+)
+def test_what_no_process_starts_with_is_blocked(name: str, value: str) -> None:
+    assert blocked(name, value) == ["GS405"]
+    assert blocked(name, "65536") == []
+
+
 def test_an_option_of_a_catalogue_that_the_planner_has_not_is_planned_if_it_is_vouched_for() -> None:
     assert blocked("frob.speed", "5", "frob.speed") == []
     assert blocked("md-cache.cache-selinux", "on") == []

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.catalogue.index import OptionIndex
 from reconciler.catalogue.known import known_catalogue
+from reconciler.catalogue.option import Catalogue, Flag, Library, LibraryOption, OptionType
 from reconciler.catalogue.versions import VERSIONS
+from reconciler.diagnostics import Severity
 from reconciler.volgen.client import client_graph
 from reconciler.volgen.native_names import KEYS, canonical, split
 from reconciler.volgen.option_table import rows_by_name
+from reconciler.volgen.options import check_options
 from tests.volume_samples import SLOTS, volume
 
 
@@ -34,3 +38,14 @@ def test_a_second_name_is_written_as_the_first() -> None:
     (write_behind,) = graph.of_type("performance/write-behind")
     assert write_behind.options["cache-size"] == "2MB"
     assert "window-size" not in write_behind.options
+
+
+def test_of_an_xlator_that_only_a_catalogue_knows_the_second_name_is_said_to_come_late() -> None:
+    speed = LibraryOption(keys=("speed", "velocity"), type=OptionType.INT, flags=(Flag.SETTABLE,))
+    frob = Library(path="xlator/user/frob", identifier="frob", options=(speed,))
+    index = OptionIndex(Catalogue(version="10.3", libraries=(frob,)))
+    options = {"user.xlator.frob": "posix", "frob.velocity": "5"}
+    (problem,) = check_options(options, natives=lambda: index)
+    assert (problem.severity, problem.path, problem.code) == (Severity.WARNING, "frob.velocity", "")
+    assert problem.hint == "Write frob.speed."
+    assert check_options({"user.xlator.frob": "posix", "frob.speed": "5"}, natives=lambda: index) == ()

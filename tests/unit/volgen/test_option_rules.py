@@ -87,6 +87,78 @@ def test_the_smallest_file_to_cache_is_not_larger_than_the_largest() -> None:
     assert errors(native) == [f"option io-cache.min-file-size: '3MB' is more than {high}"]
 
 
+#: what glusterd takes and no process starts with (tried on both), and what both take
+UNSTARTABLE = [
+    ({"network.tcp-window-size": "64KB"}, {"network.tcp-window-size": "65536"}),
+    ({"network.tcp-window-size": "1.5KB"}, {"network.tcp-window-size": "010"}),
+    ({"transport.listen-backlog": "0x10"}, {"transport.listen-backlog": "010"}),
+    ({"transport.address-family": "INET"}, {"transport.address-family": "inet6"}),
+    ({"transport.address-family": "unix"}, {"transport.address-family": "inet-sdp"}),
+    ({"server.tcp-user-timeout": "10s"}, {"server.tcp-user-timeout": "0x10"}),
+    ({"client.tcp-user-timeout": "10s"}, {"client.tcp-user-timeout": "10"}),
+    ({"client.keepalive-count": "many"}, {"client.keepalive-count": "-1"}),
+    ({"transport.keepalive": "maybe"}, {"transport.keepalive": "Enable"}),
+    *(
+        ({name: "-1", "performance.quick-read": "on"}, {name: "4294967296"})
+        for name in (
+            "features.cache-invalidation-timeout",
+            "features.lease-lock-recall-timeout",
+            "performance.qr-cache-timeout",
+            "performance.quick-read-cache-timeout",
+            "server.gid-timeout",
+        )
+    ),
+    (
+        {"performance.cache-min-file-size": "1", "performance.io-cache": "on"},
+        {"performance.cache-min-file-size": "0", "performance.io-cache": "on"},
+    ),
+    ({"performance.aggregate-size": "1048577"}, {"performance.aggregate-size": "1MB"}),
+    (
+        {"performance.aggregate-size": "1MB", "performance.write-behind-window-size": "512KB"},
+        {"performance.aggregate-size": "2MB", "performance.write-behind-window-size": "2MB"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("bad", "good"), UNSTARTABLE, ids=lambda options: " ".join(options.values()))
+def test_what_glusterd_takes_and_no_process_starts_with_is_a_warning_that_plans_refuse(
+    bad: dict[str, str], good: dict[str, str]
+) -> None:
+    (problem,) = check_options(bad)
+    assert (problem.severity, problem.code) == (Severity.WARNING, "GS405")
+    assert problem.path == next(iter(bad))
+    assert "processes that read it do not start" in problem.summary
+    assert check_options(good) == ()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"performance.qr-cache-timeout": "-1", "performance.quick-read": "off"},
+        {"performance.cache-min-file-size": "4KB", "performance.io-cache": "off"},
+        {"performance.cache-min-file-size": "4KB", "performance.cache-max-file-size": "8KB"},
+        {"performance.aggregate-size": "2MB", "performance.write-behind": "off"},
+    ],
+)
+def test_what_no_process_of_the_volume_reads_stops_none(options: dict[str, str]) -> None:
+    assert check_options(options) == ()
+
+
+@pytest.mark.parametrize("name", ["client.tcp-window-size", "server.tcp-window-size"])
+def test_glusterd_has_no_such_name_so_a_value_that_no_process_takes_is_an_error(name: str) -> None:
+    assert errors({name: "64KB"}) == [f"option {name}: '64KB' is not a decimal number without a unit"]
+    assert check_options({name: "65536"}) == ()
+
+
+@pytest.mark.parametrize("name", ["performance.read-after-open", "open-behind.read-after-open"])
+@pytest.mark.parametrize("value", ["on", "off"])
+def test_root_squash_decides_about_reads_after_open(name: str, value: str) -> None:
+    assert errors({name: value, "server.root-squash": "on"}) == [
+        f"option {name} cannot be set while server.root-squash is on"
+    ]
+    assert check_options({name: value, "server.root-squash": "off"}) == ()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "switch"),
     [

@@ -120,6 +120,23 @@ def test_a_name_that_no_volfile_can_hold_is_an_error(name: str) -> None:
     assert summary.startswith("an option's name")
 
 
+@pytest.mark.parametrize(
+    "name", ["user.xlator.", "user.xlator.a.", "user.xlator..b", "user.xlator.a b", "user.xlator.a.b c"]
+)
+def test_an_xlator_of_the_users_without_a_name_is_an_error(name: str) -> None:
+    """glusterd makes volfiles of these, which GlusterFS cannot read."""
+    severity, summary, _ = only_problem(name, "posix")
+    assert severity is Severity.ERROR
+    assert summary == f"option {name} names no xlator"
+
+
+@pytest.mark.parametrize(
+    "name", ["user.", "user..", "user.a b", "user.xlator", "user.xlators.", "user.xlator.a"]
+)
+def test_other_names_of_users_are_free(name: str) -> None:
+    assert check_options({name: "posix"}) == ()
+
+
 def test_server_quorum_is_warned_about_with_the_code_that_a_plan_refuses() -> None:
     (found,) = check_options({"cluster.server-quorum-type": "server"})
     assert (found.severity, found.code) == (Severity.WARNING, "GS407")
