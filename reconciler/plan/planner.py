@@ -27,6 +27,7 @@ from reconciler.model.observed import ObservedCluster
 from reconciler.model.volume import VolumeState
 from reconciler.plan import basis, refusals, shown
 from reconciler.plan.drift import find_drift
+from reconciler.plan.entry_heal import entry_heal_blockers
 from reconciler.plan.records import Ports, new_volume, peer_records, ports_of, with_settings
 from reconciler.plan.repairs import Repair, find_repairs
 from reconciler.plan.sequence import Work, sequence
@@ -186,6 +187,7 @@ class _Planner:
         refused = [
             *refusals.option_blockers(spec, after, self._given.slots, self._given.desired.vouched),
             *refusals.version_blockers(spec, after, self._given.observed),
+            *entry_heal_blockers(record, after, self._given.observed, self._allowed),
         ]
         self._blockers += refused
         self._blockers += refusals.daemon_blockers(after, self._given.slots, record)
