@@ -5,8 +5,8 @@ recorded by name and then forgets both, so the others stay different for ever. S
 whole directories, which is right for records of either kind.
 
 Source: glusterfs 10.3 xlators/cluster/afr/src/afr-self-heal-entry.c (afr_selfheal_entry_do,
-afr_need_full_heal); cli/src/cli-cmd-volume.c (before it enables, it lets glfsheal look; before it disables, it
-does not); heal/src/glfs-heal.c (both indices, of pending and of interrupted operations, must be empty).
+afr_need_full_heal); cli/src/cli-cmd-volume.c (before it enables, it lets glfsheal look; before it disables,
+it does not); heal/src/glfs-heal.c (both indices, of pending and of interrupted operations, must be empty).
 """
 
 from __future__ import annotations

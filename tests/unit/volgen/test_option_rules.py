@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.catalogue.known import known_options
+from reconciler.catalogue.option import OptionType
 from reconciler.diagnostics import Severity
 from reconciler.model.volume import Shape, VolumeType
+from reconciler.volgen.option_facts import facts_of
 from reconciler.volgen.option_rules import too_new
 from reconciler.volgen.option_table import names
 from reconciler.volgen.options import Named, check_options
@@ -269,3 +272,12 @@ def test_rules_say_the_name_that_was_declared() -> None:
     """The problem's place is looked up by it: a name that nobody wrote has none."""
     both = {"read-only.read-only": "on", "worm.worm": "on"}
     assert errors(both) == ["options read-only.read-only and features.worm cannot both be on"]
+
+
+def test_people_are_told_what_processes_take() -> None:
+    index = known_options()
+    family, window = (facts_of(n, index) for n in ("transport.address-family", "network.tcp-window-size"))
+    assert family is not None
+    assert family.values == ("inet", "inet6", "inet-sdp")
+    assert window is not None
+    assert (window.type, window.low, window.high) == (OptionType.INT, 0, 1048576)
