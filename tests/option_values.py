@@ -19,7 +19,6 @@ _MOST = 1000  #: of integers and times without an upper bound
 #: values of options that mean more than their type says, with the reason
 _OWN: Mapping[str, Sequence[str]] = {
     "cluster.read-subvolume": ("home-client-0",),  # an xlator of the graph
-    "cluster.read-subvolume-index": ("-1", "0", "2"),  # one of three bricks
     "cluster.quorum-count": ("1", "3"),  # of three bricks
     "debug.trace": ("off", "client", "posix"),  # a place in a graph
     "debug.error-gen": ("off", "client", "locks"),

@@ -63,6 +63,7 @@ _AT_MOST = (
     ),
 )
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", re.ASCII)
+_LEAST = -(1 << 63)  #: what GlusterFS reads: no limit
 _DEFAULT_UPCALL_S = 60  #: of features.cache-invalidation-timeout; glusterfs 10.3 features/upcall
 
 
@@ -80,7 +81,9 @@ def shape_problem(name: str, value: str, shape: Shape, subvolumes: int) -> Diagn
     number = integer(value)
     if not high or number is None or low <= number <= high:
         return None
-    return _error(name, f"option {name}: {value!r} is not from {low} to {high}, {words}")
+    span = f"up to {high}" if low == _LEAST else f"from {low} to {high}"
+    summary = f"option {name}: {value!r} is not {span}, {words}"
+    return unstartable(name, summary) if name in _UNCOMPARED else _error(name, summary)
 
 
 def too_new(options: Iterable[str], version: str) -> tuple[str, ...]:
@@ -186,6 +189,10 @@ def _replicas(shape: Shape, _subvolumes: int) -> tuple[int, int, str]:
     return 1, shape.replica, "the number of replicas"
 
 
+def _copies(shape: Shape, _subvolumes: int) -> tuple[int, int, str]:
+    return _LEAST, shape.replica - 1, "the number of a subvolume's last brick"
+
+
 def _fragments(shape: Shape, _subvolumes: int) -> tuple[int, int, str]:
     return shape.data, shape.data + shape.redundancy, "from the data bricks to all bricks of a subvolume"
 
@@ -197,9 +204,15 @@ def _subvolumes(_shape: Shape, subvolumes: int) -> tuple[int, int, str]:
 #: option -> lowest and highest number on a volume of this shape (0: not known), and what they are
 _LIMITS: dict[str, Callable[[Shape, int], tuple[int, int, str]]] = {
     "cluster.quorum-count": _replicas,
+    "cluster.read-subvolume-index": _copies,
     "cluster.subvols-per-directory": _subvolumes,
     "disperse.quorum-count": _fragments,
 }
+
+
+_UNCOMPARED = frozenset(
+    {"cluster.read-subvolume-index"}
+)  #: of these, what only xlators compare as they start
 
 
 def _error(name: str, summary: str, hint: str = "") -> Diagnostic:

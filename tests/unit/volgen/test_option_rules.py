@@ -135,6 +135,17 @@ def test_what_glusterd_takes_and_no_process_starts_with_is_a_warning_that_plans_
 
 
 @pytest.mark.parametrize(
+    ("value", "starts"), [("-5", True), ("0x2", True), ("3", False), ("99999999999", False)]
+)
+def test_the_copy_to_read_is_one_of_the_subvolume(value: str, *, starts: bool) -> None:
+    name = "cluster.read-subvolume-index"
+    found = check_options({name: value}, REPLICATE)
+    assert [(p.severity, p.code) for p in found] == ([] if starts else [(Severity.WARNING, "GS405")])
+    assert all("is not up to 2, the number of a subvolume's last brick" in p.summary for p in found)
+    assert check_options({name: value}, DISPERSE) == ()
+
+
+@pytest.mark.parametrize(
     "options",
     [
         {"performance.qr-cache-timeout": "-1", "performance.quick-read": "off"},
