@@ -30,10 +30,6 @@ GIVEN_AGAIN = {
     ("spread/b0", 3): 5,
 }
 
-CREATED_REPLICATED = {
-    step["name"] for path in SEQUENCES for _, step in load_sequence(path)[:1] if step["type"] == "replicate"
-}
-
 
 def _numbers(raw: dict[str, Any]) -> dict[int, int]:
     """Return our numbers of a volume's bricks by those of glusterd."""
@@ -56,23 +52,12 @@ def _with_our_ids(raw: dict[str, Any]) -> dict[str, Any]:
     return ours
 
 
-def _declared(raw: dict[str, Any]) -> str:
-    """Return a step as a declaration; with what 0027 says to declare where a reset forgot client threads."""
-    options = dict(raw["stored_options"])
-    if raw["type"] == "replicate":
-        options.setdefault("performance.client-io-threads", "on")
-    return stored({**raw, "stored_options": options})
-
-
 def _not_declared(raw: dict[str, Any]) -> set[str]:
     """Return the keys of xlators in which the graphs of a step differ from those of its declaration.
 
-    A declaration says nothing of what is under way. A reset makes glusterd forget that the volume was created
-    with granular entry heal; a declaration can say that it is off, not that nobody said anything (0025).
+    A declaration says nothing of what is under way.
     """
-    forgotten = raw["type"] == "replicate" and "cluster.granular-entry-heal" not in raw["stored_options"]
-    keys = {"decommissioned-bricks"} if raw["decommissioned"] else set()
-    return keys | ({"granular-entry-heal"} if forgotten and raw["name"] in CREATED_REPLICATED else set())
+    return {"decommissioned-bricks"} if raw["decommissioned"] else set()
 
 
 def _ids(graph: Graph) -> dict[tuple[str, str], str]:
@@ -85,7 +70,7 @@ def test_each_step_declared_gives_the_ids_and_graphs_of_glusterd(path: Path, tmp
     was: list[str] = []
     for number, (command, step) in enumerate(load_sequence(path)):
         raw, source, out = _with_our_ids(step), tmp_path / f"{number}.yaml", tmp_path / f"out{number}"
-        source.write_text(_declared(raw))
+        source.write_text(stored(raw))
         words = ["volfile", "-f", str(source), raw["name"], *was, "--graph", "all", "--out", str(out)]
         assert run([*words, "--node", raw["node"]]) == 0, command
         was += ["--was", str(source)]
