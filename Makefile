@@ -32,7 +32,7 @@ check: venv ## lint, types, floors, and the tests that need no root (about a min
 	.venv/bin/ruff format --check reconciler native scripts tests
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
-	.venv/bin/pytest -m "not real" -n 2 --dist worksteal
+	.venv/bin/pytest -m "not real" --ignore tests/sim -n 2 --dist worksteal
 
 fix: venv ## format, and repair what the linter can
 	.venv/bin/ruff check --fix reconciler native scripts tests
@@ -63,9 +63,9 @@ catalogue: setup ## write the option catalogues again from the libraries of Glus
 soak: setup ## ten minutes without agents or etcd, under I/O
 	GLUSTER_STATE_SOAK_SECONDS=600 .venv/bin/pytest -m real tests/real -k soak --timeout 1200
 
-sim: venv ## 2,000 random schedules of transactions, and small clusters explored completely
+sim: venv ## crashes of transactions, 2,000 random schedules, small clusters explored completely, mutants
 	GLUSTER_STATE_SIM_SEEDS=2000 GLUSTER_STATE_SIM_MODELS=undisturbed,rollback \
-		.venv/bin/pytest tests/sim/test_random.py tests/sim/test_exhaustive.py -n 2 --dist worksteal
+		.venv/bin/pytest tests/sim -n 2 --dist worksteal
 
 sim-nightly: venv ## every crash point, 100,000 schedules (GLUSTER_STATE_SIM_FROM: from which seed), every model
 	GLUSTER_STATE_CRASH=all GLUSTER_STATE_SIM_SEEDS=100000 GLUSTER_STATE_SIM_MODELS=all \
