@@ -237,7 +237,10 @@ def _reset_all(life: Life, case: dict[str, Any], random: Random) -> Commands:
 
 def _feature(life: Life, case: dict[str, Any], random: Random) -> Commands:
     feature = random.choice(("quota", "bitrot"))
-    word = "disable" if case["stored_options"].get(f"features.{feature}") == "on" else "enable"
+    now = case["stored_options"].get(f"features.{feature}")
+    if (feature, now) == ("quota", "off"):
+        return []  # how often it was switched on is in bricks' graphs and in no option (decision 0027)
+    word = "disable" if now == "on" else "enable"
     start = [] if case["started"] else [["start", life.name]]
     return [*start, [feature, life.name, word]]
 

@@ -20,7 +20,16 @@ SEQUENCES = sorted((Path(__file__).parent / "sequences").glob("*.json"))
 def test_the_sequences_change_volumes_in_every_way() -> None:
     commands = [command.split() for path in SEQUENCES for command, _ in load_sequence(path)]
     words = {command[0] for command in commands}
-    assert words >= {"create", "add-brick", "remove-brick", "replace-brick", "set", "reset"}
+    assert words >= {
+        "create",
+        "add-brick",
+        "remove-brick",
+        "replace-brick",
+        "set",
+        "reset",
+        "quota",
+        "bitrot",
+    }
     ends = {command[-1] for command in commands if command[0] == "remove-brick"}
     assert ends >= {"start", "stop", "commit", "force"}
 
