@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # What the recording of a few volfiles caught from the shell around it; no part of any volfile.
 _NOISE = "Cannot open network namespace: No such file or directory\n"
 
+#: the operating version of glusterd 10.3; options that came later it cannot know
+RECORDED_VERSION = 100_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OracleCase:

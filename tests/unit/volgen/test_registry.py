@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +17,12 @@ import pytest
 from reconciler.cli.root import run
 from reconciler.errors import EnvironmentProblem
 from reconciler.feature import Feature, Registry
-from reconciler.volgen import client, cluster, registry, services
-from reconciler.volgen.graph import Draft
-from reconciler.volgen.option_table import OptionRow, Rule
+from reconciler.volgen import cluster, registry, services
 from reconciler.volgen.registry import CORE, GraphEntry, View, entries
 from reconciler.volgen.render import all_graphs
 from reconciler.volgen.services import rebalance_graph
-from reconciler.volgen.settings import VolumeSettings
 from reconciler.volgen.slots import Slots
+from reconciler.volgen.text import parse
 from tests.unit.desired.declarations import REP3
 from tests.unit.desired.declarations import cluster as declaration
 from tests.volume_samples import SECRET, SLOTS, volume
@@ -89,32 +90,74 @@ def test_two_features_cannot_bring_one_graph() -> None:
 # ---------------------------------------------------------------- the document
 
 
-def test_the_xlator_of_the_document_is_a_line_in_a_table() -> None:
-    names: dict[str, Any] = dict(vars(client))
-    exec(blocks("python")[0], names)
-    place = client._MOUNT.index(client._WRITES[0])
-    table = (*client._MOUNT[:place], *names["_WRITES"], *client._MOUNT[place + 1 :])
-    rows = [json.loads(line.rstrip(",")) for line in blocks("json")[0].splitlines()]
-    for row in rows:
-        OptionRow(**{**row, "rule": Rule(row.get("rule", "set"))})
-    assert [row["name"] for row in rows] == ["performance.squeeze", "performance.squeeze-level"]
+def insert(file: Path, before: str, lines: str) -> None:
+    text = file.read_text("utf-8")
+    assert text.count(before) == 1, f"{before} in {file}"
+    file.write_text(text.replace(before, lines + before))
 
-    def types(**options: str) -> list[str]:
-        declared = {name.replace("__", "."): value for name, value in options.items()}
-        draft = Draft("home")
-        site = client._Site(volume(), VolumeSettings(declared), None, SLOTS)
-        client.stack(table, draft, site)
-        return [xlator.type for xlator in draft.graph()]
 
-    on = types(performance__squeeze="on")
-    assert on[on.index("performance/write-behind") + 1] == "performance/squeeze"
-    assert types() == [name for name in on if name != "performance/squeeze"]
+@pytest.fixture(scope="module")
+def squeezing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the program as it is when the document was followed to the letter."""
+    home = tmp_path_factory.mktemp("squeezing")
+    own = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(registry.__file__).parents[1], home / "reconciler", ignore=own)
+    volgen = home / "reconciler" / "volgen"
+    (table, switch, *_), (rows, about) = blocks("python"), blocks("json")
+    text = (volgen / "client.py").read_text("utf-8")
+    changed = re.sub(r"^_WRITES = \(.*\)\n", table, text, flags=re.MULTILINE)
+    assert changed != text
+    (volgen / "client.py").write_text(changed)
+    insert(volgen / "options.json", '{"name": "performance.write-behind",', rows)
+    insert(volgen / "option_names.json", '"performance.write-behind":', about)
+    insert(volgen / "options.py", '    "performance/write-behind": ("performance.write-behind",),', switch)
+    return home
+
+
+def in_folder(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "reconciler", *words]
+    return subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "level", "below"),
+    [
+        ("{performance.squeeze: on, performance.squeeze-level: 4}", 4, "home-write-behind"),
+        ("{performance.squeeze: on, performance.write-behind: off}", None, "home-utime"),
+        ("{performance.write-behind: on}", None, None),
+    ],
+)
+def test_the_xlator_of_the_document_is_where_it_says(
+    squeezing: Path, options: str, level: int | None, below: str | None
+) -> None:
+    (squeezing / "c.yaml").write_text(declaration(REP3 + f"options: {options}\n"))
+    assert in_folder(squeezing, "validate", "c.yaml").returncode == 0
+    done = in_folder(squeezing, "volfile", "-f", "c.yaml", "home")
+    assert done.returncode == 0, done.stderr
+    xlator = parse(done.stdout).find("home-squeeze")
+    assert (xlator and xlator.subvolumes) == (below and (below,))
+    assert not xlator or dict(xlator.options) == ({"level": str(level)} if level else {})
+
+
+def test_the_options_of_the_document_are_judged_and_explained(squeezing: Path) -> None:
+    for switch, code in (("on", 65), ("off", 0)):  # where no xlator reads the value it is a warning
+        options = f"options: {{performance.squeeze: {switch}, performance.squeeze-level: 99}}\n"
+        (squeezing / "c.yaml").write_text(declaration(REP3 + options))
+        done = in_folder(squeezing, "validate", "c.yaml")
+        assert done.returncode == code
+        assert "'99' is not an integer from 1 to 9" in done.stdout
+    said = json.loads(
+        in_folder(squeezing, "options", "explain", "performance.squeeze-level", "-o", "json").stdout
+    )
+    assert said["description"] == "How much effort goes into compressing."
+    assert {place["xlator"] for place in said["where"]} == {"performance/squeeze"}
+    assert said["effects"] == ["live on clients"]
 
 
 def test_the_graph_of_the_document_is_one_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, definition, entry = blocks("python")
+    *_, definition, entry = blocks("python")
     names: dict[str, Any] = {**vars(cluster), **vars(services), **vars(registry)}
     exec(definition, names)
     added = eval(entry, names)
