@@ -78,8 +78,11 @@ def read_directory(folder: Path) -> Dump:
         folder: that of the version (``.../glusterfs/10.3``) or the ``xlator`` in it.
 
     Raises:
-        NativeError: the folder holds no libraries, or none of a version whose layout is known.
+        NativeError: there is no such folder, or it holds no libraries, or none of a version whose layout is
+            known.
     """
+    if not folder.is_dir():
+        raise NativeError(f"{folder}: there is no such folder", hint="it is .../glusterfs/VERSION")
     home = folder.resolve()
     if home.name == "xlator":
         home = home.parent
@@ -94,7 +97,7 @@ def read_directory(folder: Path) -> Dump:
     libraries = []
     for name, path in found.files.items():
         static = _from_bytes(path, name, home)
-        library, remark = _agreed(loaded[name], static)
+        library, remark = _agreed(loaded[name], static, home.name)
         if library is None:
             errors[name] = remark
             continue
@@ -105,14 +108,14 @@ def read_directory(folder: Path) -> Dump:
     return Dump(Catalogue(version=home.name, libraries=tuple(libraries)), errors, notes)
 
 
-def _agreed(loaded: Reading, static: Reading) -> tuple[Library | None, str]:
+def _agreed(loaded: Reading, static: Reading, version: str) -> tuple[Library | None, str]:
     """Return what to believe and what to say about it; None with the error."""
     if isinstance(loaded, NotLoaded):
         if isinstance(static, Library):
             return static, f"read without loading it: {loaded.message}"
         return None, static.message
     if isinstance(loaded, NativeError):
-        return None, loaded.message
+        return None, f"it cannot be read as a library of GlusterFS {version}: {loaded.message}"
     if isinstance(static, NativeError):
         return None, f"it can be loaded, but its file cannot be read: {static.message}"
     if loaded != static:

@@ -84,9 +84,14 @@ def _field(subject: str, whole: Mapping[str, Any]) -> Mapping[str, Any]:
     roots = {name.removesuffix("Document"): name for name in whole["$defs"] if name.endswith("Document")}
     start = whole["$defs"].get(names[0]) or whole["$defs"].get(roots.get(names[0], ""))
     if start is None or len(names) > _DEPTH:
-        raise UsageError(
-            f"nothing is known of {subject!r}", hint=f"begin with one of: {', '.join(sorted(whole['$defs']))}"
+        owners = sorted(root for root in roots if names[0] in _children(whole["$defs"].get(root, {}), whole))
+        close = [f"{owner}.{subject}" for owner in owners]
+        hint = (
+            f"did you mean {' or '.join(close)}?"
+            if close
+            else f"begin with one of: {', '.join(sorted(roots))}"
         )
+        raise UsageError(f"nothing is known of {subject!r}", hint=hint)
     found: Mapping[str, Any] = start
     for index, name in enumerate(names[1:], start=1):
         children = _children(found, whole)

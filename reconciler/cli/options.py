@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from reconciler.catalogue.index import OptionIndex
+from reconciler.catalogue.versions import INSTALLED, VERSIONS
 from reconciler.cli.app import current_app
 from reconciler.cli.catalogue import index_of
 from reconciler.cli.flags import catalogue, examples, flag, output
@@ -104,15 +106,23 @@ def explain(name: str, form: str) -> int:
     index = index_of(app.catalogue)
     facts = facts_of(name, index)
     if facts is None:
-        close = close_names(name, index)
-        hint = f"did you mean {' or '.join(close)}?" if close else "all options: gluster-state options list"
-        raise UsageError(f"there is no option {name!r}", hint=hint)
+        raise UsageError(f"there is no option {name!r}", hint=_no_option(name, index, app.catalogue))
     places = places_of(name, app.features().slots()) if facts.settable else OptionPlaces(where=(), effects=())
     if form == "json":
         app.answer({**_plain(facts), **_plain(places)})
     else:
         app.say(_lines(facts, places, app.out))
     return 0
+
+
+def _no_option(name: str, index: OptionIndex, catalogue: str) -> str:
+    """Return what else may be meant, or where else the option may be."""
+    close = close_names(name, index)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    if "." in name and catalogue in VERSIONS:
+        return f"an xlator of this machine is known with --catalogue {INSTALLED}; asked: {catalogue}"
+    return "all options: gluster-state options list"
 
 
 def _plain(value: OptionFacts | OptionPlaces) -> dict[str, Json]:

@@ -80,6 +80,18 @@ def test_a_library_of_another_machine_is_read_from_its_bytes(home: Path) -> None
 
 
 def test_a_folder_without_libraries_or_of_an_unknown_version_is_an_error(tmp_path: Path) -> None:
-    for name, words in (("10.3", "no libraries"), ("2.0", "not known"), ("missing", "not known")):
+    for name, words in (("10.3", "no libraries"), ("2.0", "not known")):
+        (tmp_path / name).mkdir()
         with pytest.raises(NativeError, match=words):
             read_directory(tmp_path / name)
+    with pytest.raises(NativeError, match="missing: there is no such folder"):
+        read_directory(tmp_path / "missing")
+
+
+def test_a_library_of_another_release_is_named_with_the_release_that_it_was_taken_for(home: Path) -> None:
+    build(home / "xlator" / "features" / "new.so", source("11"))
+    assert (
+        read_directory(home)
+        .errors["xlator/features/new"]
+        .startswith("it cannot be read as a library of GlusterFS 10.3: ")
+    )

@@ -383,6 +383,8 @@ def test_every_flag_can_come_from_the_environment(
         (["validate", "/nonexistent"], "no such file"),
         (["explain", "GS999"], "no code GS999"),
         (["explain", "volume.colour"], "no field 'colour'"),
+        (["explain", "quota.enabled"], "did you mean volume.quota.enabled?"),
+        (["explain", "colour"], "begin with one of: cluster, geoReplication, peer, profile, volume"),
         (["status", "--width", "ten"], "ten"),
         (["agent"], "--config"),
     ],

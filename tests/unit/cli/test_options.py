@@ -165,6 +165,7 @@ def test_an_option_may_be_asked_for_by_the_name_its_xlator_has(capsys: pytest.Ca
         ("io-cache", "did you mean performance.io-cache"),
         ("replicate.eager-lokc", "replicate.eager-lock"),
         ("q" * 40, "all options: gluster-state options list"),
+        ("frob.mode", "an xlator of this machine is known with --catalogue installed"),
     ],
 )
 def test_an_unknown_name_is_a_usage_error_with_a_suggestion(
@@ -247,3 +248,5 @@ def test_dump_names_what_it_could_not_read_and_writes_the_rest(
     assert captured.err.startswith("Error: xlator/features/bad: ")
     assert run(["options", "dump", "--xlator-dir", str(tmp_path)]) == 1
     assert "are not known" in capsys.readouterr().err
+    assert run(["options", "dump", "--xlator-dir", str(tmp_path / "10.3")]) == 1
+    assert "there is no such folder" in capsys.readouterr().err
