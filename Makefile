@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup venv demo play play-down test check fix real golden schema bench soak sim sim-nightly mutants oracle clean
+.PHONY: help setup venv demo play play-down test check fix real golden schema bench native catalogue soak sim sim-nightly mutants oracle clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
