@@ -193,6 +193,8 @@ _STACK: tuple[_Layer[_Site], ...] = (
 )
 
 
+#: Ends of the types of a brick's xlators: a debugging or user xlator may be put above one.
+PLACES = frozenset(_position(layer) for layer in _STACK) - {""}
 #: Types of the xlators that every brick has: features may set options on them.
 FIXED_PLACES = frozenset(layer.type for layer in _STACK if layer.wanted is always)
 
@@ -205,13 +207,12 @@ def _refuse_contradictions(settings: VolumeSettings) -> None:
 
 def _user_xlators(settings: VolumeSettings) -> dict[str, list[str]]:
     """Return the names of ``user.xlator.NAME: POSITION`` xlators by position."""
-    positions = {_position(layer) for layer in _STACK} - {""}
     found: dict[str, list[str]] = {}
     for option in settings.names():
         if not option.startswith("user.xlator.") or option.count(".") != 2:
             continue
         position = settings.declared(option) or ""
-        if position not in positions:
+        if position not in PLACES:
             raise VolfileError(f"option {option}: a brick has no xlator {position!r} to put it on")
         found.setdefault(position, []).append(option.rpartition(".")[2])
     return found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.model.volume import VolumeType
+from reconciler.volgen.brick import PLACES
 from reconciler.volgen.native_names import canonical
 from reconciler.volgen.option_table import names
 from reconciler.volgen.option_values import integer
@@ -111,6 +112,7 @@ def across(settings: VolumeSettings) -> Iterator[Diagnostic]:
         yield from _too_large(sizes, settings)
     yield from _stale_caches(settings)
     yield from _one_sided(settings)
+    yield from _misplaced(settings)
 
 
 def _switched(name: str, settings: VolumeSettings) -> Iterator[Diagnostic]:
@@ -179,6 +181,19 @@ def _one_sided(settings: VolumeSettings) -> Iterator[Diagnostic]:
     if settings.declared("cluster.quorum-type") == "fixed" and not settings.declared("cluster.quorum-count"):
         name = "cluster.quorum-type"
         yield _warning(name, f"option {name}: fixed asks for no brick at all without cluster.quorum-count")
+
+
+def _misplaced(settings: VolumeSettings) -> Iterator[Diagnostic]:
+    """Find own xlators at a place that no brick has, or with the name of one that bricks have."""
+    for name in settings.names():
+        if not name.startswith("user.xlator.") or name.count(".") != 2:  # three: an option of such an xlator
+            continue
+        place, own = settings.declared(name), name.rpartition(".")[2]
+        if place not in PLACES:
+            hint = f"It goes above one of {', '.join(sorted(PLACES))}."
+            yield _error(name, f"option {name}: a brick has no xlator {place!r} to put it on", hint)
+        if not own or own in {*PLACES, "server"}:
+            yield _error(name, f"option {name}: {own!r} cannot be an xlator of one's own")
 
 
 def _on(settings: VolumeSettings, name: str) -> bool:

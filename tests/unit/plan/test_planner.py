@@ -156,7 +156,8 @@ def test_volumes_that_are_not_declared_are_not_repaired() -> None:
     ("more", "expected"),
     [
         ("options: {storage.reserve: many}\n", ("GS401", "volume/home")),
-        ("options: {user.xlator.mine: nowhere}\n", ("GS405", "volume/home")),
+        ("options: {user.xlator.mine: nowhere}\n", ("GS401", "volume/home")),
+        ("options: {user.xlator.trace: posix, debug.trace: posix}\n", ("GS405", "volume/home")),
         ("auth: {username: u, password: p}\n", ("GS502", "volume/home")),
     ],
 )

@@ -266,7 +266,8 @@ def test_options_must_exist_fit_and_make_a_volfile() -> None:
     assert options(no__such="1", storage__reserve="many") == ["GS401", "GS401"]
     both = {"features__read-only": "on", "features__worm": "on"}
     assert options(**both) == ["GS401"]
-    assert options(user__xlator__mine="nowhere") == ["GS405"]
+    assert options(user__xlator__mine="nowhere") == ["GS401"]
+    assert options(user__xlator__trace="posix", debug__trace="posix") == ["GS405"]  # two of one name
 
 
 def ran_by(**versions: str) -> ObservedCluster:
