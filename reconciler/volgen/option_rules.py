@@ -18,6 +18,7 @@ from reconciler.volgen.native_names import canonical
 from reconciler.volgen.option_table import names
 from reconciler.volgen.option_values import integer
 from reconciler.volgen.settings import VolumeSettings, boolean, byte_count
+from reconciler.volgen.text import unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -189,10 +190,12 @@ def _misplaced(settings: VolumeSettings) -> Iterator[Diagnostic]:
         if not name.startswith("user.xlator.") or name.count(".") != 2:  # three: an option of such an xlator
             continue
         place, own = settings.declared(name), name.rpartition(".")[2]
+        if not own or unwritable(name):  # said of the name by itself
+            continue
         if place not in PLACES:
             hint = f"It goes above one of {', '.join(sorted(PLACES))}."
             yield _error(name, f"option {name}: a brick has no xlator {place!r} to put it on", hint)
-        if not own or own in {*PLACES, "server"}:
+        if own in {*PLACES, "server"}:
             yield _error(name, f"option {name}: {own!r} cannot be an xlator of one's own")
 
 

@@ -43,7 +43,6 @@ def warnings(options: dict[str, str], shape: Shape | None = None) -> list[str]:
         ("frob", "server", ["option user.xlator.frob: a brick has no xlator 'server' to put it on"]),
         ("locks", "posix", ["option user.xlator.locks: 'locks' cannot be an xlator of one's own"]),
         ("server", "posix", ["option user.xlator.server: 'server' cannot be an xlator of one's own"]),
-        ("", "posix", ["option user.xlator.: '' cannot be an xlator of one's own"]),
     ],
 )
 def test_an_own_xlator_has_a_name_and_a_place_of_its_own(name: str, place: str, expected: list[str]) -> None:
