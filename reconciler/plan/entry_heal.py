@@ -46,7 +46,7 @@ def entry_heal_blockers(
             code="GS405",
             summary=f"{_OPTION} is switched on, and whether operations were interrupted is not known",
             hint="Healing would pass over their entries, and copies stay different. If there is no file but "
-            "dirty-... in .glusterfs/indices/dirty of any brick, apply with  "
+            "dirty-... in .glusterfs/indices/dirty of any brick, apply with "
             f"--allow GS405={before.address}",
         )
 
