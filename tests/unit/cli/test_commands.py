@@ -43,13 +43,6 @@ spec:
 LINK = ("--etcd", "http://127.0.0.1:2379")
 
 
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith("GLUSTER_STATE_") or name in ("CI", "NO_COLOR", "FORCE_COLOR"):
-            monkeypatch.delenv(name)
-
-
 @pytest.fixture
 def yaml_file(tmp_path: Path) -> str:
     path = tmp_path / "prod.yaml"
