@@ -114,13 +114,12 @@ def across(settings: VolumeSettings) -> Iterator[Diagnostic]:
     yield from _stale_caches(settings)
     yield from _one_sided(settings)
     yield from _misplaced(settings)
+    yield from _overruled(settings)
 
 
 def _switched(name: str, settings: VolumeSettings) -> Iterator[Diagnostic]:
     """Find an option without its switch. One that was switched off may be kept for later: it does nothing."""
     known = names().get(name)
-    if known and known.unless and _on(settings, known.unless):
-        yield _error(name, f"option {name} cannot be set while {known.unless} is on")
     switch = (known.needs or known.wants) if known else ""
     if not known or not switch or _on(settings, switch):
         return
@@ -197,6 +196,13 @@ def _misplaced(settings: VolumeSettings) -> Iterator[Diagnostic]:
             yield _error(name, f"option {name}: a brick has no xlator {place!r} to put it on", hint)
         if own in {*PLACES, "server"}:
             yield _error(name, f"option {name}: {own!r} cannot be an xlator of one's own")
+
+
+def _overruled(settings: VolumeSettings) -> Iterator[Diagnostic]:
+    """Find what the graph of a mount does not follow: see `client` on squashed roots."""
+    name = "performance.read-after-open"
+    if _on(settings, "server.root-squash") and boolean(settings.declared(name) or "on") is False:
+        yield _warning(name, f"option {name} has no effect: server.root-squash keeps it on")
 
 
 def _on(settings: VolumeSettings, name: str) -> bool:

@@ -68,7 +68,6 @@ class OptionName:
         op_version: the operating version that glusterd wants before it takes the name; 1 is older than all.
         only: the type of volume that has it (a `VolumeType`); empty for all.
         needs: a switch without which it is refused; empty for none.
-        unless: a switch with which it is refused; empty for none.
         wants: a switch without which it does nothing; empty for none.
         pool: whether it is about a whole pool of glusterds and no volume can have it.
         always: whether its value must be good even where no xlator of the volume reads it.
@@ -78,7 +77,6 @@ class OptionName:
     op_version: int
     only: str = ""
     needs: str = ""
-    unless: str = ""
     wants: str = ""
     pool: bool = False
     always: bool = False

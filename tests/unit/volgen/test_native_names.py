@@ -13,7 +13,7 @@ from reconciler.volgen.brick import brick_graph
 from reconciler.volgen.client import client_graph
 from reconciler.volgen.landing import landings
 from reconciler.volgen.native_names import FILES, canonical, split
-from reconciler.volgen.option_table import names, rows_by_name
+from reconciler.volgen.option_table import names, rows, rows_by_name
 from reconciler.volgen.options import check_options, may_be_set
 from reconciler.volgen.services import shd_graph
 from tests.volume_samples import SECRET, SLOTS, volume
@@ -71,6 +71,15 @@ def test_every_settable_option_of_every_xlator_may_be_declared(version: str) -> 
         options = {native.name: good_value(native), **switch}
         errors = [f for f in check_options(options, natives=lambda: index) if f.severity is Severity.ERROR]
         assert bool(errors) is (native.name in REFUSED), errors
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_settable_option_of_the_transport_has_a_name_of_glusterds(version: str) -> None:
+    (socket,) = (one for one in known_catalogue(version).libraries if one.path.endswith("/socket"))
+    keys = {key for option in socket.options if option.settable for key in option.keys}
+    placed = {row.key.removeprefix("transport.socket.") for row in rows()}
+    assert len(keys) >= 10
+    assert keys <= placed
 
 
 NATIVE = [native for native in known_options().natives() if may_be_set(native)]

@@ -181,12 +181,14 @@ def test_glusterd_has_no_such_name_so_a_value_that_no_process_takes_is_an_error(
 
 
 @pytest.mark.parametrize("name", ["performance.read-after-open", "open-behind.read-after-open"])
-@pytest.mark.parametrize("value", ["on", "off"])
-def test_root_squash_decides_about_reads_after_open(name: str, value: str) -> None:
-    assert errors({name: value, "server.root-squash": "on"}) == [
-        f"option {name} cannot be set while server.root-squash is on"
+def test_root_squash_decides_about_reads_after_open(name: str) -> None:
+    squashed = {"server.root-squash": "on"}
+    assert warnings({name: "off", **squashed}) == [
+        f"option {name} has no effect: server.root-squash keeps it on"
     ]
-    assert check_options({name: value, "server.root-squash": "off"}) == ()
+    assert errors({name: "off", **squashed}) == []
+    assert check_options({name: "on", **squashed}) == ()
+    assert check_options({name: "off", "server.root-squash": "off"}) == ()
 
 
 @pytest.mark.parametrize(
