@@ -286,7 +286,10 @@ def _native_row(native: Native) -> OptionRow:
 
 
 def _unknown(name: str, close: tuple[str, ...]) -> Diagnostic:
-    return _error(name, f"there is no option {name}", f"Did you mean {' or '.join(close)}?" if close else "")
+    hint = "If an xlator has it that is installed here: --catalogue installed" if split(name) else ""
+    return _error(
+        name, f"there is no option {name}", f"Did you mean {' or '.join(close)}?" if close else hint
+    )
 
 
 def _unsupported(name: str, value: str) -> Diagnostic | None:

@@ -156,6 +156,13 @@ def test_a_typo_gets_a_suggestion() -> None:
     assert "md-cache.cache-selinux" in found.hint
 
 
+def test_an_option_of_an_xlator_that_is_not_known_gets_the_way_to_those_of_the_machine() -> None:
+    (found,) = check_options({"frob.speed": "5"})
+    assert found.hint == "If an xlator has it that is installed here: --catalogue installed"
+    (found,) = check_options({"qqqqqqqqqqqqqqqq": "5"})
+    assert found.hint == ""
+
+
 def test_an_xlator_that_no_graph_has_is_a_warning() -> None:
     (found,) = check_options({"bit-rot.scrub-freq": "daily"})
     assert found.severity is Severity.WARNING
