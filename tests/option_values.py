@@ -11,7 +11,8 @@ from reconciler.catalogue.option import OptionType
 from reconciler.diagnostics import Severity
 from reconciler.model.volume import Shape
 from reconciler.volgen.option_facts import OptionFacts, listed
-from reconciler.volgen.options import SWITCHES, check_options
+from reconciler.volgen.options import check_options
+from reconciler.volgen.switches import SWITCHES
 
 _GIB = 1 << 30  #: sizes stay below: caches may not be larger than the memory of the machine
 _MOST = 1000  #: of integers and times without an upper bound

@@ -16,8 +16,8 @@ from reconciler.errors import VolfileError
 from reconciler.model.volume import VolumeType
 from reconciler.volgen.graph import Draft, Graph
 from reconciler.volgen.layer import Layer as _Layer
+from reconciler.volgen.layer import Switched as _Switched
 from reconciler.volgen.layer import always
-from reconciler.volgen.layer import switched as _switched
 from reconciler.volgen.option_table import Rule
 from reconciler.volgen.settings import IO_STATS, VolumeSettings
 from reconciler.volgen.slots import BrickSite
@@ -60,7 +60,7 @@ def brick_graph(
     site = _Site(volume, brick, settings, secret, shared_brick_count, bind_address)
     extras = _user_xlators(settings)
     draft = Draft(volume.name)
-    for layer in reversed(_STACK):
+    for layer in reversed(LAYERS):
         if layer.wanted(site):
             options = slots.brick_options(layer.type, site, layer.options(site))
             draft.stack(layer.type, options, name=layer.name(site))
@@ -166,13 +166,13 @@ def _is_arbiter(site: _Site) -> bool:
     return any(group[-1].brick_id == site.brick.brick_id for group in site.volume.subvolumes())
 
 
-_STACK: tuple[_Layer[_Site], ...] = (
+LAYERS: tuple[_Layer[_Site], ...] = (
     _Layer("protocol/server", _server),
     _Layer(IO_STATS, _io_stats, name=lambda site: site.brick.path),
     # Without pass-through sdfs would switch itself off.
-    _Layer("features/sdfs", lambda _: {"pass-through": "false"}, _switched("features.sdfs")),
-    _Layer("features/namespace", wanted=_switched("features.tag-namespaces")),
-    _Layer("features/cdc", lambda _: {"mode": "server"}, _switched("network.compression")),
+    _Layer("features/sdfs", lambda _: {"pass-through": "false"}, _Switched("features.sdfs")),
+    _Layer("features/namespace", wanted=_Switched("features.tag-namespaces")),
+    _Layer("features/cdc", lambda _: {"mode": "server"}, _Switched("network.compression")),
     _Layer("features/quota", _quota),
     _Layer("features/index", _index),
     _Layer("features/barrier"),
@@ -184,7 +184,7 @@ _STACK: tuple[_Layer[_Site], ...] = (
     _Layer("features/read-only", lambda _: {"read-only": "off"}),
     _Layer("features/worm"),
     _Layer("features/locks"),
-    _Layer("features/access-control", wanted=_switched("features.acl")),
+    _Layer("features/access-control", wanted=_Switched("features.acl")),
     _Layer("features/bitrot-stub", lambda site: {"export": site.brick.path}),
     _Layer("features/changelog", _changelog),
     _Layer("features/trash", _trash),
@@ -194,9 +194,9 @@ _STACK: tuple[_Layer[_Site], ...] = (
 
 
 #: Ends of the types of a brick's xlators: a debugging or user xlator may be put above one.
-PLACES = frozenset(_position(layer) for layer in _STACK) - {""}
+PLACES = frozenset(_position(layer) for layer in LAYERS) - {""}
 #: Types of the xlators that every brick has: features may set options on them.
-FIXED_PLACES = frozenset(layer.type for layer in _STACK if layer.wanted is always)
+FIXED_PLACES = frozenset(layer.type for layer in LAYERS if layer.wanted is always)
 
 
 def _refuse_contradictions(settings: VolumeSettings) -> None:

@@ -17,7 +17,7 @@ from reconciler.volgen.cluster import (
     volume_name,
 )
 from reconciler.volgen.graph import Draft, Graph
-from reconciler.volgen.layer import Layer, Part, stack, switched
+from reconciler.volgen.layer import Layer, Part, Switched, stack
 from reconciler.volgen.option_table import Rule
 from reconciler.volgen.settings import IO_STATS, VolumeSettings, boolean
 
@@ -142,25 +142,25 @@ def _io_stats(name: Callable[[VolumeSite], str]) -> Layer[_Site]:
 
 # The entry to user-serviceable snapshots: the volume is its first child, snapshots are the second.
 _SNAPSHOTS = (
-    Layer("features/snapview-client", wanted=switched("features.uss")),
+    Layer("features/snapview-client", wanted=Switched("features.uss")),
     Part(_snapshot_daemon),
 )
 _CACHES = (
-    Layer("performance/io-threads", wanted=switched("performance.client-io-threads")),
-    Layer("performance/md-cache", wanted=switched("performance.stat-prefetch")),
-    Layer("performance/nl-cache", wanted=switched("performance.nl-cache")),
-    Layer("performance/quick-read", wanted=switched("performance.quick-read")),
-    Layer("performance/open-behind", wanted=switched("performance.open-behind")),
-    Layer("performance/io-cache", wanted=switched("performance.io-cache")),
+    Layer("performance/io-threads", wanted=Switched("performance.client-io-threads")),
+    Layer("performance/md-cache", wanted=Switched("performance.stat-prefetch")),
+    Layer("performance/nl-cache", wanted=Switched("performance.nl-cache")),
+    Layer("performance/quick-read", wanted=Switched("performance.quick-read")),
+    Layer("performance/open-behind", wanted=Switched("performance.open-behind")),
+    Layer("performance/io-cache", wanted=Switched("performance.io-cache")),
     Layer("performance/readdir-ahead", wanted=_caches_whole_volume),
-    Layer("performance/read-ahead", wanted=switched("performance.read-ahead")),
+    Layer("performance/read-ahead", wanted=Switched("performance.read-ahead")),
 )
-_WRITES = (Layer("performance/write-behind", wanted=switched("performance.write-behind")),)
+_WRITES = (Layer("performance/write-behind", wanted=Switched("performance.write-behind")),)
 _FEATURES = (
-    Layer("features/cdc", lambda _: {"mode": "client"}, switched("network.compression")),
-    Layer("features/utime", wanted=switched("features.ctime")),
+    Layer("features/cdc", lambda _: {"mode": "client"}, Switched("network.compression")),
+    Layer("features/utime", wanted=Switched("features.ctime")),
     Layer("features/shard", wanted=_Filled("features/shard")),
-    Layer("features/cloudsync", wanted=switched("features.cloudsync")),
+    Layer("features/cloudsync", wanted=Switched("features.cloudsync")),
 )
 #: Types of the xlators that are there only if a feature says so.
 OPEN_PLACES = frozenset(layer.type for layer in _FEATURES if isinstance(layer.wanted, _Filled))
@@ -195,6 +195,8 @@ _PROXY_DAEMON: _Table = (
     distribution(lambda site: f"{site.volume.name}-dht"),
     *BELOW_DISTRIBUTION,
 )
+#: What the graphs of mounts and of both halves of one may have.
+LAYERS = (*_MOUNT, *_PROXY_CLIENT, *_PROXY_DAEMON)
 
 
 # ---------------------------------------------------------------------------- options that follow from others

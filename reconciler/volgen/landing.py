@@ -19,10 +19,10 @@ from reconciler.volgen.client import client_graph, gfproxy_client_graph
 from reconciler.volgen.graph import Graph, Xlator
 from reconciler.volgen.native_names import canonical
 from reconciler.volgen.option_table import rows_by_name
-from reconciler.volgen.options import SWITCHES
 from reconciler.volgen.registry import View
 from reconciler.volgen.services import shd_graph
 from reconciler.volgen.slots import Slots
+from reconciler.volgen.switches import SWITCHES
 
 
 class Side(Enum):

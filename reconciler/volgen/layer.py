@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from reconciler.volgen.graph import Draft
@@ -42,9 +42,15 @@ def unnamed(_: object) -> str:
     return ""
 
 
-def switched(option: str) -> Callable[[_WithSettings], bool]:
-    """Return a condition: the layer is there while a volume option is on."""
-    return lambda site: site.settings.is_on(option)
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """A condition: the layer is there while a volume option is on."""
+
+    option: str
+
+    def __call__(self, site: _WithSettings) -> bool:
+        """Return whether it is on."""
+        return site.settings.is_on(self.option)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,19 @@ class Part(Generic[S_contra]):
     """Whatever `put` adds at this place."""
 
     put: Callable[[Draft, S_contra], None]
+
+
+def switches(layers: Iterable[Layer[Any] | Part[Any]]) -> dict[str, tuple[str, ...]]:
+    """Return the options that bring xlators, by type; a type that is also there without one is left out."""
+    conditions: dict[str, set[object]] = {}
+    for layer in layers:
+        if isinstance(layer, Layer):
+            conditions.setdefault(layer.type, set()).add(layer.wanted)
+    return {
+        xlator: tuple(sorted(condition.option for condition in found if isinstance(condition, Switched)))
+        for xlator, found in conditions.items()
+        if all(isinstance(condition, Switched) for condition in found)
+    }
 
 
 def stack(table: Iterable[Layer[T] | Part[T]], draft: Draft, site: T) -> None:

@@ -21,6 +21,7 @@ from reconciler.volgen.option_rules import across, shape_problem, unstartable
 from reconciler.volgen.option_table import OptionRow, Rule, names, rows, rows_by_name, rows_by_rule
 from reconciler.volgen.option_values import judged, wanted
 from reconciler.volgen.settings import VolumeSettings, boolean
+from reconciler.volgen.switches import SWITCHES
 from reconciler.volgen.text import unwritable
 
 if TYPE_CHECKING:
@@ -35,24 +36,6 @@ _WORDS = re.compile(r"[^\s.]+(\.[^\s.]+)*")  #: words that can stand in a volfil
 _OUTSIDE = frozenset({"mgmt/glusterd", "mgmt/ganesha", "nfs/server", "configuration"})
 _NEVER = _OUTSIDE | {"features/bit-rot", "features/snapview-server", "cluster/nufa", "cluster/switch"}
 _BY_SHAPE = {"cluster/replicate": VolumeType.REPLICATE, "cluster/disperse": VolumeType.DISPERSE}
-SWITCHES = {
-    "features/access-control": ("features.acl",),
-    "features/cdc": ("network.compression",),
-    "features/cloudsync": ("features.cloudsync",),
-    "features/namespace": ("features.tag-namespaces",),
-    "features/sdfs": ("features.sdfs",),
-    "features/shard": ("features.shard",),
-    "features/snapview-client": ("features.uss",),
-    "features/utime": ("features.ctime",),
-    "performance/io-cache": ("performance.io-cache",),
-    "performance/md-cache": ("performance.stat-prefetch",),
-    "performance/nl-cache": ("performance.nl-cache",),
-    "performance/open-behind": ("performance.open-behind",),
-    "performance/quick-read": ("performance.quick-read",),
-    "performance/read-ahead": ("performance.read-ahead",),
-    "performance/readdir-ahead": ("performance.readdir-ahead", "performance.parallel-readdir"),
-    "performance/write-behind": ("performance.write-behind",),
-}  #: xlators that a graph has only with one of these options on
 _DEBUGGING = {
     "debug/trace": "debug.trace",
     "debug/error-gen": "debug.error-gen",

@@ -9,8 +9,8 @@ import pytest
 from reconciler.shipped import shipped_features
 from reconciler.volgen.landing import Effect, Landing, effects, landings
 from reconciler.volgen.option_table import OptionRow, Rule, rows
-from reconciler.volgen.options import SWITCHES
 from reconciler.volgen.slots import Slots
+from reconciler.volgen.switches import SWITCHES
 from tests.volume_samples import SLOTS
 
 SWITCHING = {name for names in SWITCHES.values() for name in names}

@@ -103,14 +103,13 @@ def squeezing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     own = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(registry.__file__).parents[1], home / "reconciler", ignore=own)
     volgen = home / "reconciler" / "volgen"
-    (table, switch, *_), (rows, about) = blocks("python"), blocks("json")
+    (table, *_), (rows, about) = blocks("python"), blocks("json")
     text = (volgen / "client.py").read_text("utf-8")
     changed = re.sub(r"^_WRITES = \(.*\)\n", table, text, flags=re.MULTILINE)
     assert changed != text
     (volgen / "client.py").write_text(changed)
     insert(volgen / "options.json", '{"name": "performance.write-behind",', rows)
     insert(volgen / "option_names.json", '"performance.write-behind":', about)
-    insert(volgen / "options.py", '    "performance/write-behind": ("performance.write-behind",),', switch)
     return home
 
 
