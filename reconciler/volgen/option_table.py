@@ -1,7 +1,7 @@
 """The table of volume options: which name ends up as which key of which xlator.
 
-The rows are data, in ``options.json``, one per line. Their order is meaningful twice: of two rows that
-set the same key the later one wins, and client performance xlators are stacked in row order.
+The rows are data, in ``options.json``, one per line. Their order is meaningful: of two rows that set the
+same key the later one wins. Where xlators stand is said by the tables of layers (`layer`), not here.
 
 A row holds ``name`` (as users write it), ``xlator`` (type), ``key`` (the xlator's own name for it),
 ``default`` (written even when nobody set the option), ``rule`` (see `Rule`) and, for checking,
