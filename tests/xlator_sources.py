@@ -46,6 +46,13 @@ _TABLE = """
   {{.key = {{0}}}},
 """
 
+#: another table: options that administrators may set, as in a library of today
+NEW_OPTIONS = """
+  {.key = {"speed"}, .type = 2, .min = 1, .max = 64, .flags = 1},
+  {.key = {"mode"}, .type = 1, .value = {"fast", "slow"}, .flags = 1},
+  {.key = {0}},
+"""
+
 
 def source(layout: str, *, extra: str = "", table: str = "") -> str:
     """Return the C source of a library called ``frob``; `extra` is more C, `table` the options."""

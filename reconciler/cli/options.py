@@ -23,6 +23,7 @@ from reconciler.volgen.option_facts import (
     places_of,
 )
 from reconciler.volgen.option_table import names
+from reconciler.volgen.options import OWN_XLATOR
 
 _FOLDER = "GlusterFS's xlator folder, such as /usr/lib/x86_64-linux-gnu/glusterfs/10.3/xlator."
 
@@ -107,7 +108,8 @@ def explain(name: str, form: str) -> int:
     facts = facts_of(name, index)
     if facts is None:
         raise UsageError(f"there is no option {name!r}", hint=_no_option(name, index, app.catalogue))
-    places = places_of(name, app.features().slots()) if facts.settable else OptionPlaces(where=(), effects=())
+    nowhere = OptionPlaces(where=(), effects=())
+    places = places_of(facts, app.features().slots()) if facts.settable else nowhere
     if form == "json":
         app.answer({**_plain(facts), **_plain(places)})
     else:
@@ -147,7 +149,7 @@ def _lines(facts: OptionFacts, places: OptionPlaces, style: Style) -> list[str]:
         ["deprecated", ", ".join(map(str, facts.deprecated))],
         ["level", facts.level.value],
         ["for", f"{facts.volumes} volumes" if facts.volumes else ""],
-        ["needs", facts.needs and f"{facts.needs} on"],
+        ["needs", _needs(facts)],
         ["set by", _setter(facts)],
         ["known from", facts.source],
         ["a change", "; ".join(effect.value for effect in places.effects)],
@@ -157,6 +159,12 @@ def _lines(facts: OptionFacts, places: OptionPlaces, style: Style) -> list[str]:
         where = [[place.side, place.xlator, place.key or "(whether it is there)"] for place in places.where]
         lines += ["", paint("Lands on", "bold"), *table(where)]
     return lines
+
+
+def _needs(facts: OptionFacts) -> str:
+    if facts.needs.startswith(OWN_XLATOR):
+        return f"{facts.needs}: PLACE, which puts the xlator into bricks"
+    return facts.needs and f"{facts.needs} on"
 
 
 def _setter(facts: OptionFacts) -> str:

@@ -113,6 +113,7 @@ UNREAD = frozenset(
 #: keys below it are read when a connection is made
 _CONNECTION = "transport."
 _BRICK_PATH = "/brick"  #: of the sample volumes
+_OWN_PLACE = "posix"  #: where their bricks have an xlator of one's own: any place would do
 
 #: every kind of volume, with every xlator that an option can bring: shape and options
 _DEBUGGING = {"debug.trace": "client", "debug.error-gen": "posix", "debug.delay-gen": "client"}
@@ -136,7 +137,7 @@ _LIVE_ON_DAEMON = (Effect.LIVE_ON_DAEMON, Effect.DAEMON_RESTART, Effect.DAEMON_R
 _Graphs = dict[tuple[str, str], Graph]
 
 
-def landings(name: str, slots: Slots) -> tuple[Landing, ...]:
+def landings(name: str, slots: Slots, own: str = "") -> tuple[Landing, ...]:
     """Return every place where an option lands, sorted; none for one that changes no graph.
 
     The daemons that features bring to nodes are asked only about options that land nowhere else: nearly
@@ -145,17 +146,22 @@ def landings(name: str, slots: Slots) -> tuple[Landing, ...]:
     Args:
         name: the option.
         slots: what features add to graphs, and the graphs of their daemons.
+        own: the option that puts the xlator into bricks, for one that no graph has by itself.
     """
-    return _landings(name, slots, _graphs) or _landings(name, slots, _daemon_graphs)
+    given = {own: _OWN_PLACE} if own else {}
+    return _landings(name, slots, _graphs, given) or _landings(name, slots, _daemon_graphs, given)
 
 
 def _landings(
-    name: str, slots: Slots, graphs: Callable[[Shape, Mapping[str, str], Slots], _Graphs]
+    name: str,
+    slots: Slots,
+    graphs: Callable[[Shape, Mapping[str, str], Slots], _Graphs],
+    given: Mapping[str, str],
 ) -> tuple[Landing, ...]:
     found: set[Landing] = set()
     for shape, options in _SAMPLES:
         for pair in _pairs(name):
-            before, after = (graphs(shape, {**options, name: value}, slots) for value in pair)
+            before, after = (graphs(shape, {**options, **given, name: value}, slots) for value in pair)
             for graph in before.keys() & after.keys():
                 found |= set(_differences(graph[0], before[graph], after[graph]))
     return tuple(sorted(found))

@@ -14,7 +14,7 @@ from reconciler.catalogue.option import Level, LibraryOption, OptionType
 from reconciler.volgen.landing import Effect, Landing, effects, landings
 from reconciler.volgen.native_names import canonical, split
 from reconciler.volgen.option_table import OptionRow, Rule, names, rows, rows_by_name
-from reconciler.volgen.options import may_be_set, suggestions
+from reconciler.volgen.options import OWN_XLATOR, may_be_set, suggestions
 from reconciler.volgen.slots import Slots
 
 #: what the table calls a kind of value -> what the catalogue calls it, where they differ
@@ -23,6 +23,7 @@ _KINDS = {
     "decimal": OptionType.INT,
 }
 _TRANSPORT = "rpc-transport/socket"
+_OWN_TYPE = "user/"  #: before the names of xlators that only `OWN_XLATOR` brings
 _TABLE = "the names of glusterd 10.3"
 
 
@@ -44,7 +45,8 @@ class OptionFacts:
         deprecated: cluster versions from which on it should not be used.
         level: how much one should know before touching it.
         volumes: the type of volume that it is for; empty if it is for all.
-        needs: the option that must be on for it; empty if there is none.
+        needs: the option that must be on for it, or that puts its xlator into bricks (`OWN_XLATOR`: the value
+            is a place); empty if there is none.
         settable: whether a declaration may have it; else the graph or glusterd sets it.
         source: where this is known from.
     """
@@ -96,9 +98,10 @@ def facts_of(name: str, index: OptionIndex) -> OptionFacts | None:
     return _of_library(native, index) if native and split(name) else None
 
 
-def places_of(name: str, slots: Slots) -> OptionPlaces:
+def places_of(facts: OptionFacts, slots: Slots) -> OptionPlaces:
     """Return where an option lands; `slots` is what features add to graphs."""
-    where = landings(name, slots)
+    own = facts.needs if facts.needs.startswith(OWN_XLATOR) else ""
+    where = landings(facts.name, slots, own)
     return OptionPlaces(where=where, effects=effects(where))
 
 
@@ -152,9 +155,16 @@ def _of_library(native: Native, index: OptionIndex) -> OptionFacts:
         op_versions=option.op_versions,
         deprecated=option.deprecated,
         level=option.level,
+        needs=_own_xlator(native),
         settable=may_be_set(native),
         source=f"GlusterFS {index.version}: {native.library.path}",
     )
+
+
+def _own_xlator(native: Native) -> str:
+    """Return the option that puts an xlator into bricks that no graph has by itself."""
+    own = [name.removeprefix(_OWN_TYPE) for name in native.library.types if name.startswith(_OWN_TYPE)]
+    return OWN_XLATOR + own[0] if own else ""
 
 
 def _library_option(row: OptionRow, index: OptionIndex) -> Native | None:

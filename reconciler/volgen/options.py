@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reconciler.model.volume import Shape
 
 _FREE = "user."  #: names below it belong to users
-_BROUGHT = "user.xlator."  #: and of those below this GlusterFS makes xlators of bricks
+OWN_XLATOR = "user.xlator."  #: and of those below this GlusterFS makes xlators of bricks
 _WORDS = re.compile(r"[^\s.]+(\.[^\s.]+)*")  #: words that can stand in a volfile as type and key
 _OUTSIDE = frozenset({"mgmt/glusterd", "mgmt/ganesha", "nfs/server", "configuration"})
 _NEVER = _OUTSIDE | {"features/bit-rot", "features/snapview-server", "cluster/nufa", "cluster/switch"}
@@ -196,8 +196,8 @@ def _unwritable(name: str, value: str) -> Diagnostic | None:
         return _error(name, f"an option's name {problem}")
     if problem := unwritable(value):
         return _error(name, f"the value of option {name} {problem}")
-    if name.startswith(_BROUGHT) and not _WORDS.fullmatch(name.removeprefix(_BROUGHT)):
-        hint = f"It is {_BROUGHT}XLATOR, or {_BROUGHT}XLATOR.OPTION, without blanks."
+    if name.startswith(OWN_XLATOR) and not _WORDS.fullmatch(name.removeprefix(OWN_XLATOR)):
+        hint = f"It is {OWN_XLATOR}XLATOR, or {OWN_XLATOR}XLATOR.OPTION, without blanks."
         return _error(name, f"option {name} names no xlator", hint)
     return None
 
@@ -220,7 +220,7 @@ def _check_native(
         return _unknown(name, tuple(dict.fromkeys((*suggestions(name), *natives().close(name))))[:3])
     if refusal := _refusal(name, parts, found):
         return refusal
-    placed = parts[0] in _PLACED or f"{_BROUGHT}{parts[0]}" in options
+    placed = parts[0] in _PLACED or f"{OWN_XLATOR}{parts[0]}" in options
     return _native_value(name, value, parts, found) or _native_effect(name, parts, found, placed=placed)
 
 

@@ -17,7 +17,7 @@ from reconciler.cli.interrupts import Interrupts
 from reconciler.cli.root import run
 from reconciler.cli.style import Style, choose_style, escaped, paint, seconds, size, table
 from reconciler.volgen.text import parse
-from tests.xlator_sources import build, source
+from tests.xlator_sources import NEW_OPTIONS, build, source
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -665,13 +665,6 @@ def test_options_by_the_names_of_xlators_are_checked_in_place(
         ("option read-ahead.page-size: '12' is not a size such as 64KB or 1GB from 4096 to 67108864", 15, 31),
         ("there is no option frob.speed", 17, 21),
     ]
-
-
-NEW_OPTIONS = """
-  {.key = {"speed"}, .type = 2, .min = 1, .max = 64, .flags = 1},
-  {.key = {"mode"}, .type = 1, .value = {"fast", "slow"}, .flags = 1},
-  {.key = {0}},
-"""
 
 
 def test_an_xlator_compiled_today_has_settable_options(

@@ -12,7 +12,7 @@ import pytest
 from reconciler.catalogue.document import read_catalogue
 from reconciler.cli.root import run
 from reconciler.volgen.option_table import names
-from tests.xlator_sources import build, source
+from tests.xlator_sources import NEW_OPTIONS, build, source
 
 
 def answer(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
@@ -224,6 +224,25 @@ def test_another_version_or_a_file_may_say_what_the_libraries_know(
     )
     assert (found["description"], found["op_versions"]) == ("How fast.", [1])
     assert found["source"] == "GlusterFS 10.9: xlator/performance/io-threads"
+
+
+def test_an_option_of_an_own_xlator_lands_on_bricks_that_are_given_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    xlators = tmp_path / "lib" / "glusterfs" / "10.3" / "xlator"
+    text = source("5", table=NEW_OPTIONS)
+    build(xlators / "user" / "frob.so", text)
+    build(xlators / "features" / "nowhere.so", text.replace('"frob"', '"nowhere"'))
+    found = answer(capsys, "explain", "frob.speed", "--catalogue", str(xlators))
+    assert found["where"] == [{"side": "brick", "xlator": "user/frob", "key": "speed"}]
+    assert (found["effects"], found["needs"]) == (["live on bricks"], "user.xlator.frob")
+    assert run(["options", "explain", "frob.speed", "--catalogue", str(xlators)]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "needs user.xlator.frob: PLACE, which puts the xlator into bricks" in lines
+    assert lines[-2:] == ["Lands on", "brick user/frob speed"]
+    # Bricks load what users bring from the folder `user` only.
+    found = answer(capsys, "explain", "nowhere.speed", "--catalogue", str(xlators))
+    assert (found["where"], found["effects"], found["needs"]) == ([], ["no effect here"], "")
 
 
 def test_a_catalogue_that_is_none_is_an_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
