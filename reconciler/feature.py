@@ -89,7 +89,7 @@ class Feature:
 
     def idle_options(self, volume: VolumeSpec, settings: VolumeSettings) -> Iterator[str]:
         """Yield which of a volume's own options have no effect, because with its settings `switch` is off."""
-        if not self.switch or boolean(settings.value(self.switch) or "off") is not False:
+        if not self.switch or settings.switch(self.switch) is not False:
             return
         for option in volume.options:
             if option.origin == "volume" and self.own_name(option.name) not in {"", self.switch}:

@@ -17,7 +17,7 @@ from reconciler.model.configured import VolumeRecord
 from reconciler.model.observed import BrickState, ObservedCluster
 from reconciler.model.volume import VolumeState, VolumeType
 from reconciler.plan.step import Blocker
-from reconciler.volgen.settings import VolumeSettings, boolean
+from reconciler.volgen.settings import VolumeSettings
 
 _OPTION = "cluster.granular-entry-heal"
 
@@ -62,4 +62,4 @@ def _not_healed(volume: VolumeRecord, observed: ObservedCluster) -> Iterator[str
 
 
 def _is_on(volume: VolumeRecord) -> bool:
-    return boolean(VolumeSettings(volume.effective_options()).value(_OPTION) or "off") is True
+    return VolumeSettings(volume.effective_options()).switch(_OPTION) is True

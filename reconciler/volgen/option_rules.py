@@ -137,7 +137,7 @@ def _too_large(sizes: _AtMost, settings: VolumeSettings) -> Iterator[Diagnostic]
         return
     if sizes.compared and limit is not None:
         yield _error(sizes.low, f"option {sizes.low}: {value!r} is more than {sizes.high}")
-    elif boolean(settings.value(sizes.switch) or "off"):
+    elif settings.switch(sizes.switch):
         what = f"{sizes.high}, which is {limit or sizes.unset}"
         yield unstartable(sizes.low, f"option {sizes.low}: {value!r} is more than {what}")
 

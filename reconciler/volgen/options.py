@@ -321,9 +321,9 @@ def _reads(xlator: str, site: _Site) -> bool:
     if xlator in _NEVER:
         return False
     if xlator in _DEBUGGING:  # the value is a place: whatever is not off may bring it
-        return boolean(site.settings.value(_DEBUGGING[xlator]) or "off") is not False
+        return site.settings.switch(_DEBUGGING[xlator]) is not False
     switches = SWITCHES.get(xlator, ())
-    return not switches or any(boolean(site.settings.value(switch) or "off") for switch in switches)
+    return not switches or any(site.settings.switch(switch) for switch in switches)
 
 
 def _without_effect(name: str, value: str) -> Diagnostic | None:

@@ -60,6 +60,10 @@ class VolumeSettings:
             raise VolfileError(f"option {name}: {value!r} is neither on nor off")
         return switch
 
+    def switch(self, name: str) -> bool | None:
+        """Return as `is_on` whether a switch is on, and None where that raises."""
+        return boolean(self.value(name) or "off")
+
     def size_bytes(self, name: str) -> int:
         """Return a size in bytes.
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler.errors import VolfileError
 from reconciler.volgen.option_table import rows
-from reconciler.volgen.settings import VolumeSettings, boolean
+from reconciler.volgen.settings import VolumeSettings
 
 if TYPE_CHECKING:
     from reconciler.model.configured import BrickRecord, VolumeRecord
@@ -173,7 +173,7 @@ class Slots:
 
     def missing_daemons(self, settings: VolumeSettings) -> tuple[MissingDaemon, ...]:
         """Return the daemons that a volume with these options needs and that agents do not run."""
-        return tuple(one for one in self._missing if boolean(settings.value(one.switch) or "off"))
+        return tuple(one for one in self._missing if settings.switch(one.switch))
 
     def client_has(self, xlator: str, settings: VolumeSettings) -> bool:
         """Return whether an open place of the client's stack is taken."""
