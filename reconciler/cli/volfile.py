@@ -20,7 +20,7 @@ from reconciler.cli.session import installed_features
 from reconciler.cli.volfile_diff import Comparison, Ours, compare
 from reconciler.errors import UsageError
 from reconciler.model.cluster import Desired
-from reconciler.model.configured import Secret, VolumeRecord
+from reconciler.model.configured import Secret
 from reconciler.plan.succession import offline_creations
 from reconciler.volgen.graph import Graph
 from reconciler.volgen.registry import GraphEntry, View, entries
@@ -86,14 +86,14 @@ def volfile(volume: str, file: tuple[str, ...], graph: str, node: str | None, **
     _check_words(answer)
     earlier, latest = read_earlier(answer["was"], file, app), read(file, app)
     desired, slots = accept(latest, app), app.features().slots()
-    record = record_of(volume, [*earlier, latest])
+    record, secrets = record_of(volume, [*earlier, latest]), _secrets(desired)
     host = None if node is None else _host(desired, node)
     view = View(
         volume=record,
-        secret=_secret(desired, volume),
+        secret=secrets[volume],
         slots=slots,
         host=host or record.bricks[0].host,
-        others=_others(desired, volume),
+        others=tuple((o, secrets[o.name]) for o in offline_creations(desired) if o.name != volume),
     )
     if answer["diff"]:
         return _show(compare(answer["diff"], _ours(view, graph, host)), answer["form"], app)
@@ -110,18 +110,13 @@ def volfile(volume: str, file: tuple[str, ...], graph: str, node: str | None, **
     return 0
 
 
-def _secret(desired: Desired, name: str) -> Secret:
-    """Return a volume's declared credentials, or words that say where real ones come from."""
-    auth = next(spec.auth for spec in desired.spec.volumes if spec.name == name)
-    if auth:
-        return Secret(username=auth.username, password=auth.password)
-    return Secret(username="generated-by-apply", password="generated-by-apply")  # noqa: S106 - says what it is
-
-
-def _others(desired: Desired, name: str) -> tuple[tuple[VolumeRecord, Secret], ...]:
-    """Return the records of the other declared volumes, as new ones, with their credentials."""
-    records = (record for record in offline_creations(desired) if record.name != name)
-    return tuple((record, _secret(desired, record.name)) for record in records)
+def _secrets(desired: Desired) -> Mapping[str, Secret]:
+    """Return the declared credentials by volume, or words that say where real ones come from."""
+    made = Secret(username="generated-by-apply", password="generated-by-apply")  # noqa: S106 - says what it is
+    return {
+        spec.name: Secret(username=spec.auth.username, password=spec.auth.password) if spec.auth else made
+        for spec in desired.spec.volumes
+    }
 
 
 def _host(desired: Desired, peer: str) -> str:
