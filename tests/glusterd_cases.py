@@ -60,20 +60,6 @@ def record(pool: Pool, name: str, **said: Any) -> dict[str, Any]:
     }
 
 
-def as_sequence(commands: list[str], cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the steps of a volume's life as `oracle_case.load_sequence` reads them."""
-    steps: list[dict[str, Any]] = []
-    before: dict[str, str] = {}
-    for command, case in zip(commands, cases, strict=True):
-        files = case["volfiles"]
-        changed = {name: text for name, text in files.items() if before.get(name) != text}
-        steps.append(
-            {**case, "command": command, "volfiles": changed, "removed": sorted(before.keys() - files.keys())}
-        )
-        before = files
-    return steps
-
-
 def rendered(case: OracleCase) -> dict[str, Graph]:
     """Return our graphs of a case, as seen from the node that wrote glusterd's."""
     return dict(all_graphs(case.volume, secret=case.secret, host=case.host, slots=SLOTS))

@@ -69,13 +69,6 @@ class _Lost:
     """The live lease is gone, or the store did not answer a step."""
 
 
-@dataclass(frozen=True, slots=True)
-class _At:
-    """Time for an executor's Again."""
-
-    due: float
-
-
 class Link:
     """An agent's connection to the store."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from reconciler.plan.step import Step
 from reconciler.txn.record import Head, HeadState, Mark
@@ -209,8 +209,3 @@ def clocks_of(rng: random.Random) -> Iterable[tuple[str, int, float]]:
     for who in (*ENGINES, *AGENTS):
         if rng.random() < 0.5:
             yield who, rng.randrange(-CLOCKS_OFF_S, CLOCKS_OFF_S), rng.choice((0.5, 1.0, 2.0))
-
-
-def without_seed(case: Case, picked: tuple[str, ...]) -> Case:
-    """Return a case whose order is written out."""
-    return replace(case, picks=picked)
