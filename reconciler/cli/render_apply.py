@@ -23,6 +23,8 @@ def progress(event: ProgressEvent, style: Style) -> list[str]:
         case ProgressKind.DONE | ProgressKind.UNDONE:
             facts = f"{event.text} " if event.text else ""
             return [f"{_step(event)} … {facts}{paint('done', 'green')} {seconds(event.seconds)}"]
+        case ProgressKind.PASSED:
+            return [f"{_step(event)} … {paint('passed over', 'yellow')}: {event.text}"]
         case ProgressKind.FAILED | ProgressKind.UNDO_FAILED:
             return _failure(event, style)
 

@@ -25,6 +25,21 @@ class IsolatedStart(Enum):
     START = "start"
 
 
+class Rollback(Enum):
+    """What is undone when a step of an apply fails for good."""
+
+    CHANGE = "change"  #: the failing volume's part; the parts that came to their end stay
+    ALL = "all"  #: the whole plan, which is one part then
+    NONE = "none"  #: nothing: it waits for a human
+
+
+class OnCrash(Enum):
+    """What a steward does with an apply whose process has gone."""
+
+    CONTINUE = "continue"
+    ROLLBACK = "rollback"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerSpec:
     """A declared peer. `address` is what clients and bricks connect to (host name or IP literal)."""
@@ -120,6 +135,8 @@ class ClusterSpec:
     brick_ports: tuple[int, int] = (61000, 65535)  #: inclusive
     unprotect_delay_s: float = 600.0
     isolated_start: IsolatedStart = IsolatedStart.WAIT
+    rollback: Rollback = Rollback.CHANGE
+    on_crash: OnCrash = OnCrash.CONTINUE
 
     def peer(self, name: PeerName) -> PeerSpec:
         """Return the peer called `name`; the rules guarantee that brick peers exist."""

@@ -45,6 +45,7 @@ class ProgressKind(Enum):
     UNDO_STARTED = "undo-started"
     UNDONE = "undone"
     UNDO_FAILED = "undo-failed"
+    PASSED = "passed-over"  #: left out for good: its node is gone and the step is dispensable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +78,36 @@ class Outcome(Enum):
     NOTHING = "nothing-to-do"
     COMMITTED = "committed"
     ROLLED_BACK = "rolled-back"
+    PARTLY = "partly-committed"  #: some parts committed, the others rolled back
     STUCK = "stuck"  #: neither all nor nothing: a human decides
     STOPPED = "stopped"  #: by the user at a checkpoint; resumable
     PAUSED = "paused"  #: by a gate that timed out; resumable
     HANDED_OVER = "handed-over"  #: our lease ended; another process continues
+
+
+class PartState(Enum):
+    """Where a part of a transaction stands."""
+
+    OPEN = "open"
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled-back"
+    STUCK = "stuck"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartReport:
+    """A part of a plan: what stands or falls together.
+
+    Attributes:
+        part: its number in the plan's steps.
+        address: the volume it is about; ``cluster`` for peers and settings, or for a plan of one part.
+        reason: why it did not commit, or why it is stuck.
+    """
+
+    part: int
+    address: Address
+    state: PartState
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +121,7 @@ class ApplyResult:
         remaining: what was still different after a commit, one line each.
         decisions: for STUCK and the resumable ends: ``(words, command)`` pairs, the ways on.
         seconds: from the first step to the end.
+        parts: where each part of the plan stands, in order; empty if it is not known.
     """
 
     outcome: Outcome
@@ -104,6 +132,7 @@ class ApplyResult:
     remaining: tuple[str, ...] = ()
     decisions: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
+    parts: tuple[PartReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +219,7 @@ class TxnStep:
     error: str = ""
     hint: str = ""
     at: int = 0
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,8 +227,8 @@ class TxnSummary:
     """A transaction.
 
     Attributes:
-        state: of its head: running, rolling-back, paused, committed, rolled-back, stuck.
-        steps: filled only where one transaction was asked for.
+        state: of its head: running, rolling-back, paused, committed, rolled-back, partly-committed, stuck.
+        steps, parts: filled only where one transaction was asked for.
         done, total: how many of its steps stand as they should at the end of its direction.
         plan: the plan it runs, by id and digest.
         started_at, updated_at: wall-clock seconds.
@@ -217,6 +247,7 @@ class TxnSummary:
     done: int = 0
     total: int = 0
     steps: tuple[TxnStep, ...] = ()
+    parts: tuple[PartReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

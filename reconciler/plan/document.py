@@ -1,4 +1,4 @@
-"""A plan as the JSON document that is saved, shown, reviewed and journalled (format version 1.0).
+"""A plan as the JSON document that is saved, shown, reviewed and journalled (format version 1.1).
 
 The document has two halves in one object: what people and pipelines read (`changes`, `safety`, `summary`,
 `exit_code` …, partly computed here), and what an apply executes (`steps`, `records`, `previous`,
@@ -35,7 +35,7 @@ from reconciler.plan.step import (
     StepClass,
 )
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024  #: a plan of 100,000 steps is about half of this
 
 
@@ -90,6 +90,7 @@ def _body(plan: Plan) -> dict[str, Json]:
         "settings": codec.to_json(plan.settings),
         "safety": {
             "rollback": rollback(plan),
+            "on_crash": plan.on_crash.value,
             "required_allow": list(plan.required_allow),
             "notes": list(plan.safety),
         },
@@ -153,11 +154,12 @@ def unrepaired(plan: Plan) -> tuple[DriftItem, ...]:
 
 
 def rollback(plan: Plan) -> dict[str, Json]:
-    """Return how far a failed apply can go back: ``full``, or ``until`` the step that is the pivot."""
+    """Return what a failed apply undoes, and how far: ``full``, or ``until`` the first point of no return."""
+    mode = plan.rollback.value
     for step in plan.steps:
-        if step.step_class is not StepClass.COMPENSATABLE:
-            return {"kind": "until", "step": step.step_id}
-    return {"kind": "full"}
+        if step.irrevocable:
+            return {"mode": mode, "kind": "until", "step": step.step_id}
+    return {"mode": mode, "kind": "full"}
 
 
 def _change(change: PlannedChange, object_id: str | None) -> Json:
@@ -205,6 +207,8 @@ def _step(step: Step) -> Json:
         "undo": {"kind": "compensate" if step.undo else "none", "what": step.undo},
         "point_of_no_return": step.step_class is StepClass.PIVOT,
         "timeout_s": step.timeout_s,
+        "part": step.part,
+        "dispensable": step.dispensable,
     }
 
 

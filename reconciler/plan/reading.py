@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from reconciler.diagnostics import Diagnostic, Severity, SourceSpan
 from reconciler.errors import JournalError, PlanError
 from reconciler.model import codec
+from reconciler.model.cluster import OnCrash, Rollback
 from reconciler.model.codec import Json
 from reconciler.model.configured import Settings, VolumeRecord
 from reconciler.model.ids import Address, NodeId, PeerName, StepId, VolumeId
@@ -114,6 +115,8 @@ def read_plan(body: Mapping[str, Json]) -> Plan:
         unmanaged=top.get(_TEXTS, "unmanaged"),
         required_allow=safety.get(_TEXTS, "required_allow"),
         safety=safety.get(_TEXTS, "notes"),
+        rollback=safety.part("rollback").get(Rollback, "mode"),
+        on_crash=safety.get(OnCrash, "on_crash"),
         diagnostics=tuple(_read_diagnostic(part) for part in top.parts("diagnostics")),
         checked=base.get(str, "checked"),
     )
@@ -155,6 +158,8 @@ def _read_step(part: _Part) -> Step:
         undo=part.part("undo").get(str, "what"),
         version=part.get(int, "version"),
         timeout_s=part.get(int, "timeout_s"),
+        part=part.get(int, "part"),
+        dispensable=part.get(bool, "dispensable"),
     )
 
 

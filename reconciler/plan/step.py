@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from reconciler.diagnostics import Diagnostic, SourceSpan
+from reconciler.model.cluster import OnCrash, Rollback
 from reconciler.model.configured import Settings, VolumeRecord
 from reconciler.model.fields import Json
 from reconciler.model.ids import Address, NodeId, PeerName, StepId, VolumeId
@@ -35,6 +36,10 @@ class Step:
         undo: in words, what undoing does; empty for a step that changes nothing or is not undone.
         title: in words, what it does.
         timeout_s: after this the step is in doubt, never failed, until its node says so.
+        part: which part of the plan it belongs to. 0: the cluster itself, on which other parts rest (or the
+            whole plan, if that is rolled back as a whole); from 1 on: one part per volume, by name.
+        dispensable: true if the plan comes to its end without it when its node is gone before it was
+            claimed: the node takes what the step would have brought from the configuration when it is back.
     """
 
     step_id: StepId
@@ -50,6 +55,8 @@ class Step:
     undo: str = ""
     version: int = 1
     timeout_s: int = 60
+    part: int = 0
+    dispensable: bool = False
 
     @property
     def irrevocable(self) -> bool:
@@ -150,6 +157,8 @@ class Plan:
         revision: store revision of the newest object of the configuration it was made from.
         read_set: what must still be at these revisions when the plan is applied.
         observation: digest of the observed facts the plan relied on.
+        rollback: what is undone when a step fails for good.
+        on_crash: what a steward does when the process that applies the plan has gone.
     """
 
     plan_id: str
@@ -176,6 +185,8 @@ class Plan:
     required_allow: tuple[str, ...] = ()
     safety: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    rollback: Rollback = Rollback.CHANGE
+    on_crash: OnCrash = OnCrash.CONTINUE
     checked: str = ""  #: in words, what was observed, as ``3/3 peers, 9/9 bricks``
 
     @property

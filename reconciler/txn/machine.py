@@ -23,7 +23,14 @@ MAX_ATTEMPTS = 3  #: tries of one step whose failure says that trying again may 
 #: Every legal change of a step's mark; None is "no record yet".
 ALLOWED: Mapping[Mark | None, frozenset[Mark]] = MappingProxyType(
     {
-        None: frozenset({Mark.CLAIMED, Mark.REFUSED, Mark.DONE}),  # DONE at once: a store step is atomic
+        None: frozenset(
+            {
+                Mark.CLAIMED,
+                Mark.REFUSED,
+                Mark.DONE,  # at once: a store step is atomic
+                Mark.PASSED,
+            }
+        ),
         Mark.CLAIMED: frozenset(
             {
                 Mark.CLAIMED,  # claimed again in a newer phase, or again by a restarted agent
@@ -38,6 +45,7 @@ ALLOWED: Mapping[Mark | None, frozenset[Mark]] = MappingProxyType(
         Mark.UNDO_CLAIMED: frozenset({Mark.UNDO_CLAIMED, Mark.UNDONE, Mark.UNDO_FAILED}),
         Mark.UNDO_FAILED: frozenset({Mark.UNDO_CLAIMED}),
         Mark.UNDONE: frozenset(),
+        Mark.PASSED: frozenset(),
     }
 )
 

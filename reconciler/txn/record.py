@@ -44,12 +44,13 @@ class HeadState(Enum):
     PAUSED = "paused"
     COMMITTED = "committed"
     ROLLED_BACK = "rolled-back"
+    PARTLY = "partly-committed"  #: every part is either committed or rolled back, and there are both
     STUCK = "stuck"
 
     @property
     def terminal(self) -> bool:
         """Return true if nothing happens any more without a human."""
-        return self in (HeadState.COMMITTED, HeadState.ROLLED_BACK)
+        return self in (HeadState.COMMITTED, HeadState.ROLLED_BACK, HeadState.PARTLY)
 
     @property
     def active(self) -> bool:
@@ -92,6 +93,7 @@ class Mark(Enum):
     UNDO_CLAIMED = "undo-claimed"
     UNDONE = "undone"
     UNDO_FAILED = "undo-failed"
+    PASSED = "passed-over"  #: never claimed, never to be: its node is gone, and it is dispensable
 
     @property
     def in_flight(self) -> bool:

@@ -425,7 +425,7 @@ def test_errors_are_json_when_the_answer_was_to_be_json(capsys: pytest.CaptureFi
     fake = FakeSession(error=errors.StoreUnavailable("etcd is away", hint="start it"))
     assert run(["status", "--cluster", "prod", *LINK, "-o", "json"], lambda: fake) == 69
     assert json.loads(capsys.readouterr().out) == {
-        "format_version": "1.0", "kind": "Error", "exit_code": 69, "message": "etcd is away",
+        "format_version": "1.1", "kind": "Error", "exit_code": 69, "message": "etcd is away",
         "hint": "start it", "diagnostics": [],
     }  # fmt: skip
     assert run(["status", "--output=json", "--typo"]) == 64

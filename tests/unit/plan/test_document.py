@@ -84,7 +84,7 @@ def _resealed(**changes: object) -> str:
         ({"cluster": None}, r"damaged at plan\.cluster: expected an object"),
         ({"created": "yesterday"}, r"damaged at plan\.created: 'yesterday' is no time"),
         ({"settings": {"generation": "1"}}, r"damaged at plan\.settings: Settings\.generation"),
-        ({"format_version": "2.0"}, r"format is '2\.0'; this program knows 1\.0"),
+        ({"format_version": "2.0"}, r"format is '2\.0'; this program knows 1\.1"),
         ({"kind": "Shopping"}, "this is no plan"),
     ],
 )
@@ -118,8 +118,8 @@ def test_exit_codes_put_refusal_before_blindness_before_difference() -> None:
 
 
 def test_rollback_reaches_to_the_pivot() -> None:
-    assert document.rollback(CREATE) == {"kind": "full"}
-    assert document.rollback(OPTIONS) == {"kind": "until", "step": 2}
+    assert document.rollback(CREATE) == {"mode": "change", "kind": "full"}
+    assert document.rollback(OPTIONS) == {"mode": "change", "kind": "until", "step": 2}
 
 
 def test_the_contract_fields_are_there() -> None:

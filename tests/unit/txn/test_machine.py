@@ -32,6 +32,7 @@ EDGES = {
     (None, M.CLAIMED),
     (None, M.REFUSED),
     (None, M.DONE),
+    (None, M.PASSED),
     (M.CLAIMED, M.CLAIMED),
     (M.CLAIMED, M.DONE),
     (M.CLAIMED, M.FAILED),
