@@ -8,6 +8,7 @@ allow, so a need that is missing shows.
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -165,11 +166,13 @@ def simulate(plan: Plan, world: World, choose: Choose = in_order) -> World:
     """Return the world after all steps of a plan, run in an order that `choose` picks among ready ones."""
     after = _Applying(plan, world.copy())
     done: set[int] = set()
+    of_part = Counter[int]()
     while len(done) < len(plan.steps):
         ready = [s for s in plan.steps if s.step_id not in done and done.issuperset(s.needs)]
         step = choose(ready)
-        after.run(step, everything_else=len(done))
+        after.run(step, everything_else=of_part[step.part])
         done.add(step.step_id)
+        of_part[step.part] += 1
     after.world.now += 10_000
     return after.world
 
@@ -179,13 +182,14 @@ class _Applying:
 
     def __init__(self, plan: Plan, world: World) -> None:
         self.plan, self.world = plan, world
-        self.reversible = sum(s.step_class is StepClass.COMPENSATABLE for s in plan.steps)
-        self.to_inspect = {s.args["brick"] for s in plan.steps if s.kind == "brick.inspect"}
-        self.inspected: set[object] = set()
+        self.reversible = Counter(s.part for s in plan.steps if s.step_class is StepClass.COMPENSATABLE)
+        self.to_inspect = {(s.part, s.args["brick"]) for s in plan.steps if s.kind == "brick.inspect"}
+        self.inspected: set[tuple[int, object]] = set()
 
     def run(self, step: Step, everything_else: int) -> None:
         if step.step_class is not StepClass.COMPENSATABLE:
-            assert everything_else >= self.reversible, f"{step.kind} before something that can be undone"
+            reversible = self.reversible[step.part]
+            assert everything_else >= reversible, f"{step.kind} before something that can be undone"
         if step.node is not None:
             assert step.peer is not None
             assert step.node == node_id(step.peer)
@@ -205,7 +209,7 @@ class _Applying:
 
     def _volume_credentials(self, step: Step) -> None:
         assert step.volume is not None
-        assert self.inspected == self.to_inspect, "something is made before everything was looked at"
+        self._all_inspected(step)
         self.world.secrets.add(step.volume)
 
     def _config_volume(self, step: Step) -> None:
@@ -229,6 +233,9 @@ class _Applying:
                 if record.state is VolumeState.STARTED:
                     node.clients_get[record.volume_id] = record.generation
 
+    def _volume_repaired(self, step: Step) -> None:
+        assert step.volume in self.plan.volumes
+
     def _config_retain(self, step: Step) -> None:
         record = self._record(step)
         volumes = {n: v for n, v in self.world.configured.volumes.items() if n != record.name}
@@ -249,12 +256,16 @@ class _Applying:
         record, brick = self._brick(step)
         found = self._node(step).disk.get(brick.path)
         assert found in (None, (record.volume_id, brick.uuid)), f"{brick.path} is another brick"
-        self.inspected.add(brick.uuid)
+        self.inspected.add((step.part, brick.uuid))
+
+    def _all_inspected(self, step: Step) -> None:
+        waiting = {one for one in self.to_inspect - self.inspected if one[0] == step.part}
+        assert not waiting, "something is made before all of its part was looked at"
 
     def _brick_prepare(self, step: Step) -> None:
         record, brick = self._brick(step)
         assert record.volume_id in self.world.secrets
-        assert self.inspected == self.to_inspect, "something is made before everything was looked at"
+        self._all_inspected(step)
         self._node(step).disk[brick.path] = (record.volume_id, brick.uuid)
 
     def _volume_stage(self, step: Step) -> None:

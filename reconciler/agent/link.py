@@ -30,7 +30,7 @@ from reconciler.errors import (
 )
 from reconciler.model import keys
 from reconciler.model.codec import decode, encode
-from reconciler.model.configured import Secret
+from reconciler.model.configured import Secret, VolumeRecord
 from reconciler.model.questions import Question
 from reconciler.observe import claim_cluster, cluster_id
 from reconciler.ports.node import Call
@@ -48,7 +48,7 @@ from reconciler.txn.record import Command, Head, HeadState, Phase
 
 if TYPE_CHECKING:
     from reconciler.agent.node import Node
-    from reconciler.model.ids import ClusterId, NodeId, PeerName
+    from reconciler.model.ids import ClusterId, NodeId, PeerName, VolumeId
     from reconciler.plan.step import Plan, Step
     from reconciler.ports.store import Store
 
@@ -238,8 +238,17 @@ class Link:
             if held.staged is None or self._executor.busy:
                 continue
             entry = self._store.read(keys.head(self._cluster, held.staged.txn))
-            if entry is None or decode(Head, entry.value).state is HeadState.ROLLED_BACK:
+            state = decode(Head, entry.value).state if entry else HeadState.ROLLED_BACK
+            undone = state is HeadState.ROLLED_BACK
+            if undone or (state is HeadState.PARTLY and not self._agreed(volume_id, held.staged.record)):
                 table.unstage(volume_id)
+
+    def _agreed(self, volume_id: VolumeId, staged: VolumeRecord) -> bool:
+        """Return true if what is staged has become the configuration, which is on its way here."""
+        entry = self._store.read(keys.volume(self._cluster, volume_id))
+        if entry is None:
+            return self._store.read(keys.retained(self._cluster, volume_id)) is not None
+        return decode(VolumeRecord, entry.value).generation >= staged.generation
 
     def _report(self, now: float) -> None:
         self._reported_at = now

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from reconciler.engine.journal import heads
 from reconciler.engine.mirror import Mirror
 from reconciler.errors import UsageError
 from reconciler.model.ids import ClusterId, TxnId
-from reconciler.model.report import TxnStep, TxnSummary
+from reconciler.model.report import PartReport, PartState, TxnStep, TxnSummary
 from reconciler.plan.step import Plan
 from reconciler.ports.store import Snapshot
-from reconciler.txn.machine import settled_backward
-from reconciler.txn.record import Head, Mark
+from reconciler.txn.machine import parked
+from reconciler.txn.record import Head, HeadState
+from reconciler.txn.state import Part, TxnState, parts_of
 
 
 def summaries(found: Iterable[Head]) -> tuple[TxnSummary, ...]:
@@ -40,7 +42,7 @@ def transaction(
     plan = plan_of(head)
     mirror = Mirror(cluster)
     mirror.load(snapshot)
-    state = mirror.state(plan, head, dead=frozenset(), stopping=False)
+    state = mirror.state(plan, head)
     steps = []
     for step in plan.steps:
         record = state.records.get(step.step_id)
@@ -56,14 +58,38 @@ def transaction(
                 error=record.error if record else "",
                 hint=record.hint if record else "",
                 at=record.at if record else 0,
+                part=step.part,
             )
         )
-    undoing = head.phase.undoing
-    done = sum(settled_backward(state, s) if undoing else state.mark(s) is Mark.DONE for s in plan.steps)
-    return _summary(head, tuple(steps), done)
+    undone = state.kept() if head.phase.undoing else None
+    done = sum(
+        state.settled(s) if undone is None or s.part in undone else state.settled_backward(s)
+        for s in plan.steps
+    )
+    return replace(_summary(head), steps=tuple(steps), parts=part_reports(state), done=done, total=len(steps))
 
 
-def _summary(head: Head, steps: tuple[TxnStep, ...] = (), done: int = 0) -> TxnSummary:
+def part_reports(state: TxnState) -> tuple[PartReport, ...]:
+    """Return where each part of a transaction stands, and why it is not committed."""
+    stopped, kept = parked(state), state.kept()
+    return tuple(_part_report(state, part, stopped, kept) for part in parts_of(state.steps))
+
+
+def _part_report(state: TxnState, part: Part, stopped: Mapping[int, str], kept: frozenset[int]) -> PartReport:
+    undoing, number = state.head.phase.undoing, part.number
+    if state.complete(part) if not undoing else number in kept:
+        return PartReport(part=number, address=part.address, state=PartState.COMMITTED)
+    where = PartState.OPEN
+    if undoing and all(state.settled_backward(s) for s in part.steps):
+        where = PartState.ROLLED_BACK
+    elif state.head.state is HeadState.STUCK:
+        where = PartState.STUCK
+    errors = (r.error for s in part.steps if (r := state.records.get(s.step_id)) and r.error)
+    reason = stopped.get(number) or next(errors, state.head.reason)
+    return PartReport(part=number, address=part.address, state=where, reason=reason)
+
+
+def _summary(head: Head) -> TxnSummary:
     return TxnSummary(
         txn=head.txn,
         state=head.state.value,
@@ -75,7 +101,4 @@ def _summary(head: Head, steps: tuple[TxnStep, ...] = (), done: int = 0) -> TxnS
         attempts=head.attempts,
         summary=head.summary,
         reason=head.reason,
-        done=done,
-        total=len(steps),
-        steps=steps,
     )

@@ -29,6 +29,7 @@ from reconciler.engine.messages import (
 )
 from reconciler.engine.mirror import Mirror
 from reconciler.engine.store_steps import effect_of, undo_of
+from reconciler.engine.telling import Telling
 from reconciler.errors import JournalError
 from reconciler.model import keys
 from reconciler.model.codec import encode
@@ -49,25 +50,24 @@ from reconciler.txn.machine import (
     AskBarrier,
     Dispatch,
     Finish,
-    Move,
+    PassOver,
     Perform,
     Turn,
-    TxnState,
     check_transition,
     next_moves,
-    waiting_for,
 )
 from reconciler.txn.record import Barrier, Command, Head, HeadState, Mark, Phase, StepRecord
+from reconciler.txn.state import PARALLEL, TxnState
 
 GONE_AFTER_S = 45.0  #: an agent without a lease for this long is not waited for
-TELL_EVERY_S = 10.0  #: how often a long step says that it still goes on
+TOGETHER = 90  #: keys written in one commit; leaves room under MAX_OPS for the guards of lock and head
 MAX_TAKEOVERS = 3  #: a transaction taken up more often than this is paused for a human
 
 
 class Applier:
     """Drives one transaction in one epoch."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what it works on, by name, and one bound
         self,
         cluster: ClusterId,
         txn: TxnId,
@@ -76,6 +76,7 @@ class Applier:
         epoch: int,
         holder: str,
         secret: Callable[[], Secret],
+        parallel: int = PARALLEL,
     ) -> None:
         """Make an engine for a transaction whose head exists.
 
@@ -86,17 +87,19 @@ class Applier:
             epoch: create-revision of the lock that we hold.
             holder: who we are, for people.
             secret: makes new brick credentials.
+            parallel: how many commands may be under way at once.
         """
+        self._parallel = parallel
         self._txn, self._plan, self._epoch, self._holder, self._secret = txn, plan, epoch, holder, secret
         self._mirror = Mirror(cluster)
         self._cluster = cluster
         self._pending: dict[str, int] = {}  # written keys: 0 = no answer yet, else the revision to wait for
+        self._written: dict[str, tuple[str, ...]] = {}  #: by tag of a write under way: its keys in _pending
+        self._tried: set[StepId] = set()  #: store steps that we have written, seen or not
         self._stopping = self._ended = False
         self._now, self._wall = 0.0, 0
         self._gone_since: dict[NodeId, float] = {}
-        self._told: dict[StepId, tuple[Mark | None, int]] = {}
-        self._since: dict[StepId, float] = {}
-        self._last_told = 0.0
+        self._telling = Telling(len(plan.steps), self._mirror.live)
 
     def handle(self, *events: Event) -> list[Effect]:
         """Take events in their order, and return what to do after the last of them, in order.
@@ -111,7 +114,8 @@ class Applier:
                 case LockGone():
                     return self._end(self._at_rest())
                 case Answered(tag=tag, committed=committed) if committed is None or not committed.succeeded:
-                    self._pending.pop(tag, None)
+                    for key in self._written.pop(tag, ()):
+                        self._pending.pop(key, None)
                     uncertain = True
                 case _:
                     self._take(event)
@@ -129,10 +133,11 @@ class Applier:
             case Loaded(snapshot=snapshot):
                 self._mirror.load(snapshot)
                 self._pending.clear()
+                self._written.clear()
             case Changes(revision=revision, changes=changes):
                 self._mirror.take(changes, revision)
             case Answered(tag=tag, committed=committed) if committed is not None:
-                self._pending[tag] = committed.revision
+                self._pending.update(dict.fromkeys(self._written.pop(tag, ()), committed.revision))
 
     # ------------------------------------------------------------ deciding
 
@@ -155,7 +160,7 @@ class Applier:
         if head.phase.epoch != self._epoch:
             return self._end(None)  # somebody else has brought it there: our lock was lost
         with suppress(JournalError):
-            return [*self._news(self._state(head)), *self._end(head)]
+            return [*self._telling.news(self._state(head), self._now), *self._end(head)]
         return self._end(head)
 
     def _at_rest(self) -> Head | None:
@@ -165,14 +170,25 @@ class Applier:
         return head if head and ours and not head.state.active else None
 
     def _go_on(self, state: TxnState) -> list[Effect]:
-        effects = self._news(state)
+        effects = self._telling.news(state, self._now)
         moves = next_moves(state)
+        puts: list[Put] = []  # of independent steps: written together
         for move in moves:
-            effects += self._make(state, move)
-        return effects + self._waiting(state, [m.node for m in moves if isinstance(m, AskBarrier)])
+            match move:
+                case Dispatch(step=step, attempt=attempt):
+                    puts.append(self._command(state, step, attempt))
+                case PassOver(step=step):
+                    puts.append(self._passed_over(state, step))
+                case _:
+                    effects += self._make(state, move)
+        effects += self._write_together(puts)
+        barriers = [m.node for m in moves if isinstance(m, AskBarrier)]
+        return effects + self._telling.waiting(state, barriers, self._now)
 
     def _state(self, head: Head) -> TxnState:
-        return self._mirror.state(self._plan, head, dead=self._dead(), stopping=self._stopping)
+        return self._mirror.state(
+            self._plan, head, dead=self._dead(), stopping=self._stopping, parallel=self._parallel
+        )
 
     def _dead(self) -> frozenset[NodeId]:
         """Return nodes whose agents have been gone for long, by our own clock since our first look."""
@@ -192,17 +208,23 @@ class Applier:
         if taken.attempts > MAX_TAKEOVERS:
             reason = f"taken up {MAX_TAKEOVERS} times without coming to an end"
             taken = replace(taken, state=HeadState.PAUSED, reason=reason)
+        with suppress(JournalError):  # told of once the transaction is ours
+            state = self._state(taken)
+            for move in next_moves(state):
+                if isinstance(move, Turn):  # the plan says so of an orphan: in the same write
+                    return self._turn(state, move.reason)
         return self._write_head(taken)
 
-    def _make(self, state: TxnState, move: Move) -> list[Effect]:
+    def _turn(self, state: TxnState, reason: str) -> list[Effect]:
+        told = Tell(ProgressEvent(kind=ProgressKind.ROLLING_BACK, text=reason))
+        turned = replace(state.head, state=HeadState.ROLLING_BACK, phase=Phase(self._epoch, 1), reason=reason)
+        written = self._write_head(turned, self._unclaimed(state))
+        return [told, *written] if written else []
+
+    def _make(self, state: TxnState, move: AskBarrier | Perform | Turn | Finish) -> list[Effect]:
         match move:
             case Turn(reason=reason):
-                told = Tell(ProgressEvent(kind=ProgressKind.ROLLING_BACK, text=reason))
-                turned = replace(
-                    state.head, state=HeadState.ROLLING_BACK, phase=Phase(self._epoch, 1), reason=reason
-                )
-                written = self._write_head(turned, self._unclaimed(state))
-                return [told, *written] if written else []
+                return self._turn(state, reason)
             case Finish(state=end, reason=reason):
                 if self._pending:
                     return []  # a command of ours that we do not see yet may be claimed any time
@@ -212,16 +234,12 @@ class Applier:
                 value = encode(Barrier(txn=self._txn, phase=state.head.phase))
                 entry = self._mirror.entries.get(key)
                 return [] if entry and entry.value == value else self._write(key, (Put(key, value),))
-            case Dispatch(step=step, attempt=attempt):
-                return self._command(state, step, attempt)
             case Perform(step=step):
                 return self._perform(state, step)
 
-    def _command(self, state: TxnState, step: Step, attempt: int) -> list[Effect]:
+    def _command(self, state: TxnState, step: Step, attempt: int) -> Put:
         assert step.node is not None
         key = keys.command(self._cluster, step.node, self._txn, step.step_id)
-        if key in self._pending:
-            return []
         command = Command(
             txn=self._txn,
             step=step.step_id,
@@ -229,16 +247,28 @@ class Applier:
             attempt=attempt,
             plan_digest=state.head.plan_digest,
         )
-        return self._write(key, (Put(key, encode(command)),))
+        return Put(key, encode(command))
+
+    def _passed_over(self, state: TxnState, step: Step) -> Put:
+        """Return the record of a step that is left out. Its key was free, so nothing claims it any more."""
+        record = StepRecord(step=step.step_id, mark=Mark.PASSED, phase=state.head.phase, at=self._wall)
+        check_transition(step.step_id, state.mark(step), record.mark)
+        return Put(self._mirror.step_key(self._txn, step), encode(record))
 
     def _unclaimed(self, state: TxnState) -> list[Compare]:
-        """Return guards that no step behind the point of no return has been claimed meanwhile.
+        """Return guards that no step behind a point of no return has been claimed meanwhile.
 
-        Only one that is ready can have been commanded.
+        Only one that was commanded, or that we have written ourselves without having seen it, can have been:
+        whatever a former engine sends does not get past the lock.
         """
-        done = {s.step_id for s in state.steps if state.mark(s) is Mark.DONE}
-        ready = [s for s in state.steps if s.irrevocable and done.issuperset(s.needs)]
-        keys_of = (self._mirror.step_key(self._txn, s) for s in ready)
+        at_large = [
+            s
+            for s in state.steps
+            if s.irrevocable
+            and state.mark(s) in (None, Mark.REFUSED)
+            and (s.step_id in state.dispatched or s.step_id in self._tried)
+        ]
+        keys_of = (self._mirror.step_key(self._txn, s) for s in at_large)
         return [ModifiedAt(key, self._mirror.modified(key)) for key in keys_of]
 
     def _perform(self, state: TxnState, step: Step) -> list[Effect]:
@@ -268,6 +298,7 @@ class Applier:
         self, step: Step, known: StepRecord | None, record: StepRecord, operations: tuple[Operation, ...]
     ) -> list[Effect]:
         check_transition(step.step_id, known.mark if known else None, record.mark)
+        self._tried.add(step.step_id)
         key = self._mirror.step_key(self._txn, step)
         return self._write(key, (Put(key, encode(record)), *operations))
 
@@ -281,6 +312,20 @@ class Applier:
         key = keys.head(self._cluster, self._txn)
         return self._write(key, (Put(key, encode(replace(head, updated_at=self._wall))),), also)
 
+    def _write_together(self, puts: list[Put]) -> list[Effect]:
+        """Write what is ready together, in few commits. Each key is compared; one that moved stops all.
+
+        A command or a record that passes a step over takes some 300 bytes: a commit stays far below 1 MiB.
+        """
+        free = [put for put in puts if put.key not in self._pending]
+        batches = [tuple(free[i : i + TOGETHER]) for i in range(0, len(free), TOGETHER)]
+        effects: list[Effect] = []
+        for batch in batches:
+            effects += self._write(batch[0].key, batch)
+            self._written[batch[0].key] = tuple(put.key for put in batch)
+            self._pending.update((put.key, 0) for put in batch)
+        return effects
+
     def _write(
         self, tag: str, operations: tuple[Operation, ...], also: Iterable[Compare] = ()
     ) -> list[Effect]:
@@ -288,6 +333,7 @@ class Applier:
         if tag in self._pending:
             return []
         self._pending[tag] = 0
+        self._written[tag] = (tag,)
         head_key = keys.head(self._cluster, self._txn)
         guards: list[Compare] = [
             CreatedAt(keys.lock(self._cluster), self._epoch),
@@ -308,71 +354,3 @@ class Applier:
     def _end(self, head: Head | None) -> list[Effect]:
         self._ended = True
         return [End(head)]
-
-    # ------------------------------------------------------------ telling
-
-    def _news(self, state: TxnState) -> list[Effect]:
-        """Return what changed about the steps since the last look, in step order."""
-        news: list[Effect] = []
-        outstanding = {s.step_id for s in waiting_for(state)}
-        for step in state.steps:
-            record = state.records.get(step.step_id)
-            seen = (
-                (record.mark, record.attempt) if record else (None, 1 if step.step_id in outstanding else 0)
-            )
-            if self._told.get(step.step_id, (None, 0)) == seen:
-                continue
-            self._told[step.step_id] = seen
-            kind = _KINDS.get(seen[0]) if seen[0] else ProgressKind.STARTED
-            if kind in (ProgressKind.STARTED, ProgressKind.UNDO_STARTED):
-                if step.step_id in self._since and seen[0] is Mark.CLAIMED:
-                    continue
-                self._since[step.step_id] = self._now
-            if kind is not None:
-                news.append(Tell(self._event(step, kind, record)))
-        return news
-
-    def _waiting(self, state: TxnState, barriers: list[NodeId]) -> list[Effect]:
-        """Say, every now and then, what is waited for: `barriers` are the nodes asked to confirm a phase."""
-        if self._now - self._last_told < TELL_EVERY_S:
-            return []
-        self._last_told = self._now
-        told: list[Effect] = []
-        for node in barriers:
-            peer = next(s.peer for s in state.steps if s.node == node)
-            text = f"{peer} has to confirm that nothing of before goes on there"
-            told.append(Tell(ProgressEvent(kind=ProgressKind.WAITING, peer=peer, text=text)))
-        for step in waiting_for(state):
-            assert step.node is not None
-            why = "" if self._mirror.live(step.node) else f"the agent on {step.peer} does not answer"
-            event = self._event(step, ProgressKind.WAITING, None)
-            if event.seconds >= TELL_EVERY_S or why:
-                told.append(Tell(replace(event, text=why)))
-        return told
-
-    def _event(self, step: Step, kind: ProgressKind, record: StepRecord | None) -> ProgressEvent:
-        text = record.error if record and record.mark in (Mark.REFUSED, Mark.FAILED, Mark.UNDO_FAILED) else ""
-        if text and record and record.hint:
-            text = f"{text} ({record.hint})"
-        return ProgressEvent(
-            kind=kind,
-            step=step.step_id,
-            total=len(self._plan.steps),
-            op=step.kind,
-            address=step.address,
-            title=step.title,
-            peer=step.peer,
-            text=text,
-            seconds=round(self._now - self._since.get(step.step_id, self._now), 3),
-        )
-
-
-_KINDS = {
-    Mark.CLAIMED: ProgressKind.STARTED,
-    Mark.DONE: ProgressKind.DONE,
-    Mark.REFUSED: ProgressKind.FAILED,
-    Mark.FAILED: ProgressKind.FAILED,
-    Mark.UNDO_CLAIMED: ProgressKind.UNDO_STARTED,
-    Mark.UNDONE: ProgressKind.UNDONE,
-    Mark.UNDO_FAILED: ProgressKind.UNDO_FAILED,
-}

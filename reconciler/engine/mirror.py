@@ -13,12 +13,13 @@ from typing import TypeVar
 
 from reconciler.errors import JournalError
 from reconciler.model import keys
+from reconciler.model.cluster import OnCrash
 from reconciler.model.codec import decode
 from reconciler.model.ids import ClusterId, NodeId, StepId, TxnId
 from reconciler.plan.step import Plan, Step
 from reconciler.ports.store import Change, Entry, Snapshot
-from reconciler.txn.machine import TxnState
 from reconciler.txn.record import Barrier, Command, Head, Phase, StepRecord
+from reconciler.txn.state import PARALLEL, TxnState
 
 T = TypeVar("T")
 _IGNORED = re.compile(r"/node/[^/]+/(facts|ask|answer)/")
@@ -78,8 +79,16 @@ class Mirror:
         """Return the key of a step's record."""
         return _places(self.cluster, txn, step.node, step.step_id)[0]
 
-    def state(self, plan: Plan, head: Head, *, dead: frozenset[NodeId], stopping: bool) -> TxnState:
-        """Return the transaction as the machine wants it.
+    def state(
+        self,
+        plan: Plan,
+        head: Head,
+        *,
+        dead: frozenset[NodeId] = frozenset(),
+        stopping: bool = False,
+        parallel: int = PARALLEL,
+    ) -> TxnState:
+        """Return the transaction as the machine wants it; one taken up anew (`head.attempts`) is an orphan.
 
         Raises JournalError for a record that belongs to no step of the plan or cannot be read.
         """
@@ -108,6 +117,9 @@ class Mirror:
             barriers=barriers,
             dead=dead,
             stopping=stopping,
+            rollback=plan.rollback,
+            orphaned=plan.on_crash is OnCrash.ROLLBACK and head.attempts > 1,
+            parallel=parallel,
         )
 
     def _record(self, cls: type[T], key: str) -> T | None:

@@ -56,6 +56,13 @@ def effect_of(
         return _restorable(entries, Put(keys.peer(cluster, peer.name), encode(peer)))
     assert step.volume is not None
     record = plan.volumes.get(step.volume) or plan.previous[step.volume]
+    return _end_of(step, record, cluster, entries, now)
+
+
+def _end_of(step: Step, record: VolumeRecord, cluster: ClusterId, entries: Entries, now: int) -> StoreEffect:
+    """Return what the last step of a volume's part writes."""
+    if step.kind == "volume.repaired":
+        return StoreEffect((), (), {})  # its own record is all: from then on the part stands
     if step.kind == "config.volume":
         return _put_volume(cluster, record, entries, now)
     if step.kind == "config.retain":

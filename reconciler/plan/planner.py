@@ -30,8 +30,9 @@ from reconciler.plan.drift import find_drift
 from reconciler.plan.entry_heal import entry_heal_blockers
 from reconciler.plan.records import Ports, new_volume, peer_records, ports_of, with_settings
 from reconciler.plan.repairs import Repair, find_repairs
-from reconciler.plan.sequence import Work, sequence
+from reconciler.plan.sequence import sequence
 from reconciler.plan.step import Blocker, DriftItem, Plan, PlannedChange
+from reconciler.plan.work import Work
 from reconciler.volgen.brick import brick_graph, needs_brick_restart
 from reconciler.volgen.slots import Slots
 
@@ -118,7 +119,7 @@ class _Planner:
             unobserved=unobserved,
             read_set=read_set,
             changes=tuple(self._changes),
-            steps=() if blocked else sequence(self._work(repaired), self._serving_peers()),
+            steps=() if blocked else sequence(self._work(repaired), self._serving_peers(), spec.rollback),
             volumes={v: r for v, r in touched.items() if v not in deleted},
             previous={r.volume_id: r for r in given.configured.volumes.values() if r.volume_id in touched},
             settings=self._settings(),
@@ -127,6 +128,8 @@ class _Planner:
             unmanaged=tuple(self._unmanaged),
             required_allow=tuple(sorted(f"GS101={v.address}" for v in self._by_kind["deleted"])),
             safety=self._safety(),
+            rollback=spec.rollback,
+            on_crash=spec.on_crash,
             diagnostics=given.desired.warnings,
             checked=basis.checked(concerned, given.configured, given.observed),
         )

@@ -4,13 +4,18 @@ Order of one transaction: read-only inspection of every new brick; then everythi
 the writes that make the new configuration count. The first of those is the point of no return: by then all
 bricks run and all nodes serve, so only forward makes sense.
 
+Volumes are independent: each one's steps are a part of their own, from its inspections to its own commit, and
+rest on nothing but the cluster's part (peers and settings). A plan that is rolled back as a whole is one
+part: one inspection of everything, then all that can be undone, then all commits.
+
 Needs grow with the number of steps, not with its square. Where many steps wait for the same many steps, one
 of them waits for all and leads; the others wait for it alone:
 
 * peers and settings are written one after the other, and what follows needs the last of these writes;
-* the first volume's credentials need every inspection, those of other volumes need the first's, and a brick
-  is prepared once its volume has credentials: nothing is made anywhere before everything was looked at;
-* the first commit needs every step before it, the other commits need the first.
+* the first credentials of a part need every inspection of it, those of its other volumes need the first's,
+  and a brick is prepared once its volume has credentials: nothing of a part is made before all of it was
+  looked at;
+* the first commit of a part needs every step before it, its other commits need the first.
 
 A step that leads has an undo, or stands behind the point of no return. That keeps the way back sound: undo
 goes against needs, and a step without an undo never stands between two that have one, so nothing is undone
@@ -20,20 +25,23 @@ before all that was built on it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from reconciler.model.cluster import Rollback
 from reconciler.model.codec import to_json
 from reconciler.model.configured import BrickRecord, PeerRecord, VolumeRecord
-from reconciler.model.ids import Address, PeerName, StepId, VolumeId
+from reconciler.model.ids import Address, PeerName, StepId, VolumeId, VolumeName
 from reconciler.model.volume import VolumeState
 from reconciler.plan.step import Args, Step, StepClass
+from reconciler.plan.work import Work
 
 
 @dataclass(slots=True)
 class Sequence:
-    """Collects steps; `add` returns the id that later steps need."""
+    """Collects steps; `add` returns the id that later steps need. `part`: which one they go to."""
 
     steps: list[Step] = field(default_factory=list)
+    part: int = 0
 
     def add(  # noqa: PLR0913  one keyword for each thing a step may say
         self,
@@ -48,6 +56,7 @@ class Sequence:
         undo: str = "",
         step_class: StepClass = StepClass.COMPENSATABLE,
         timeout_s: int = 60,
+        dispensable: bool = False,
     ) -> StepId:
         """Append a step and return its id."""
         step_id = StepId(len(self.steps) + 1)
@@ -65,43 +74,41 @@ class Sequence:
                 step_class=step_class,
                 undo=undo,
                 timeout_s=timeout_s,
+                part=self.part,
+                dispensable=dispensable,
             )
         )
         return step_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """Everything one plan has to do, by kind. All tuples are sorted by name.
-
-    Attributes:
-        new_peers, changed_settings: of the cluster itself.
-        created: new volumes. changed: volumes whose settings change while their state stays.
-        started, stopped: volumes whose state changes. deleted: volumes that a tombstone removes.
-        repaired: bricks that must be started (or stopped, by the volume's state), daemons by volume and peer.
-    """
-
-    new_peers: tuple[PeerRecord, ...] = ()
-    changed_settings: bool = False
-    created: tuple[VolumeRecord, ...] = ()
-    changed: tuple[VolumeRecord, ...] = ()
-    started: tuple[VolumeRecord, ...] = ()
-    stopped: tuple[VolumeRecord, ...] = ()
-    deleted: tuple[VolumeRecord, ...] = ()
-    repaired: tuple[tuple[VolumeRecord, tuple[BrickRecord, ...], tuple[PeerName, ...]], ...] = ()
-
-
-def sequence(work: Work, peers: Mapping[PeerName, PeerRecord]) -> tuple[Step, ...]:
+def sequence(
+    work: Work, peers: Mapping[PeerName, PeerRecord], rollback: Rollback = Rollback.CHANGE
+) -> tuple[Step, ...]:
     """Return the steps of a plan.
 
     Args:
         work: what to do.
         peers: all peers as configured after the plan that are not declared lost; every one of them serves
             every volume.
+        rollback: whether the plan is to be rolled back as a whole: then it is one part.
     """
     built = Sequence()
-    work = _reachable(work, peers)
+    work = work.reachable(peers)
     base = _cluster(built, work)
+    if rollback is Rollback.ALL:
+        _part(built, work, peers, base)
+        return tuple(built.steps)
+    by_volume = work.by_volume()
+    for number, (name, of_volume) in enumerate(by_volume.items(), 1):
+        built.part = number
+        done = _part(built, of_volume, peers, base)
+        if not done and _own(built) and len(by_volume) + bool(base) > 1:
+            _conclude(built, name, of_volume.repaired[0][0])
+    return tuple(built.steps)
+
+
+def _part(built: Sequence, work: Work, peers: Mapping[PeerName, PeerRecord], base: list[StepId]) -> bool:
+    """Add everything that stands or falls together; return false if it commits nothing."""
     ready = [*base, *_inspections(built, work, peers)]
     staged: dict[VolumeId, list[StepId]] = {}
     for number, volume in enumerate(work.created):
@@ -118,29 +125,7 @@ def sequence(work: Work, peers: Mapping[PeerName, PeerRecord]) -> tuple[Step, ..
         _stop(built, volume, peers, base)
     for repair in work.repaired:
         _repair(built, repair, peers, staged.get(repair[0].volume_id, []))
-    _commit(built, work)
-    return tuple(built.steps)
-
-
-def _reachable(work: Work, peers: Mapping[PeerName, PeerRecord]) -> Work:
-    """Return the work without bricks and daemons on lost peers: nobody is there to execute a step.
-
-    If the peer's agent returns after all, it takes over what was decided meanwhile.
-    """
-
-    def kept(volumes: Iterable[VolumeRecord]) -> tuple[VolumeRecord, ...]:
-        return tuple(replace(v, bricks=tuple(b for b in v.bricks if b.peer in peers)) for v in volumes)
-
-    return replace(
-        work,
-        started=kept(work.started),
-        stopped=kept(work.stopped),
-        deleted=kept(work.deleted),
-        repaired=tuple(
-            (volume, tuple(b for b in bricks if b.peer in peers), tuple(p for p in daemons if p in peers))
-            for volume, bricks, daemons in work.repaired
-        ),
-    )
+    return _commit(built, work)
 
 
 def _cluster(built: Sequence, work: Work) -> list[StepId]:
@@ -231,10 +216,24 @@ def _everywhere(
     needs: list[StepId],
     words: tuple[str, str, str],
 ) -> list[StepId]:
-    """Add one step per node; `words` are kind, title and undo."""
+    """Add one step per node; `words` are kind, title and undo.
+
+    A node without a brick of the volume only gives clients its volfile, and takes that from the configuration
+    when it comes back: the plan can do without it.
+    """
     kind, title, undo = words
+    hosts = {b.peer for b in volume.bricks}
     return [
-        built.add(kind, volume.address, title, on=p, needs=needs, volume=volume.volume_id, undo=undo)
+        built.add(
+            kind,
+            volume.address,
+            title,
+            on=p,
+            needs=needs,
+            volume=volume.volume_id,
+            undo=undo,
+            dispensable=p.name not in hosts,
+        )
         for p in peers.values()
     ]
 
@@ -346,15 +345,32 @@ def _repair(
         _start_shd(built, volume, peers[peer], done or needs)
 
 
-def _commit(built: Sequence, work: Work) -> None:
-    """Append the writes that make it count, after everything else."""
+def _conclude(built: Sequence, name: VolumeName, volume: VolumeRecord) -> None:
+    """Append the end of a part that commits no configuration: from here on nothing takes its repairs back."""
+    built.add(
+        "volume.repaired",
+        volume.address,
+        f"let the repairs of {name} stand",
+        needs=_own(built),
+        volume=volume.volume_id,
+        step_class=StepClass.RETRIABLE,
+    )
+
+
+def _own(built: Sequence) -> list[StepId]:
+    """Return the steps of the present part."""
+    return [s.step_id for s in built.steps if s.part == built.part]
+
+
+def _commit(built: Sequence, work: Work) -> bool:
+    """Append the writes that make a part count, after everything else of it; return false for none."""
     gone = "take the volume out of the configuration; its data stays on the bricks"
     written = [
         (volume, "config.volume", f"commit generation {volume.generation}")
         for volume in (*work.created, *work.changed, *work.started, *work.stopped)
     ]
     written += [(volume, "config.retain", gone) for volume in work.deleted]
-    needs = [s.step_id for s in built.steps]
+    needs = _own(built)
     for number, (volume, kind, title) in enumerate(written):
         step = built.add(
             kind,
@@ -366,3 +382,4 @@ def _commit(built: Sequence, work: Work) -> None:
         )
         if not number:
             needs = [step]
+    return bool(written)

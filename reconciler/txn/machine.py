@@ -1,6 +1,6 @@
 """The transaction as a pure machine: records in, ready moves out.
 
-Rule 1: everything that decides what happens next lives in this file.
+Rule 1: everything that decides what happens next lives in this file (where things stand: `txn/state.py`).
 Rule 2: no I/O, no clock, no randomness: a crashed transaction is resumed by reading its records and
 asking `next_moves` again. Resume is run.
 
@@ -9,16 +9,22 @@ The protocol and the invariants it keeps: docs/ARCHITECTURE.md, "A transaction, 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from reconciler.errors import JournalError
+from reconciler.model.cluster import Rollback
 from reconciler.model.ids import NodeId, StepId
 from reconciler.plan.step import Step
-from reconciler.txn.record import Direction, Head, HeadState, Mark, Phase, StepRecord
+from reconciler.txn.record import Direction, HeadState, Mark, Phase
+from reconciler.txn.state import PER_NODE, Part, TxnState, parts_of
 
 MAX_ATTEMPTS = 3  #: tries of one step whose failure says that trying again may help
+SAID = 8  #: parts of which a reason speaks; a record does not grow with the cluster
+ORPHANED = "the process that applied the plan has gone, and the plan says to roll back then"
+RESTING = "it rests on the cluster's own steps"
 
 #: Every legal change of a step's mark; None is "no record yet".
 ALLOWED: Mapping[Mark | None, frozenset[Mark]] = MappingProxyType(
@@ -57,37 +63,6 @@ def check_transition(step: StepId, before: Mark | None, after: Mark) -> None:
         raise JournalError(f"step {step}: a record cannot go from {was} to {after.value}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TxnState:
-    """What is known of a transaction.
-
-    Attributes:
-        records: by step; a step without a record was never claimed.
-        dispatched: phase and attempt of the newest command given for a step.
-        barriers: highest phase each node has acknowledged.
-        dead: nodes whose agent has been gone for so long that waiting for it makes no sense.
-        stopping: the user asked to stop; nothing new begins.
-    """
-
-    steps: tuple[Step, ...]
-    head: Head
-    records: Mapping[StepId, StepRecord] = field(default_factory=dict)
-    dispatched: Mapping[StepId, tuple[Phase, int]] = field(default_factory=dict)
-    barriers: Mapping[NodeId, Phase] = field(default_factory=dict)
-    dead: frozenset[NodeId] = frozenset()
-    stopping: bool = False
-
-    def mark(self, step: Step) -> Mark | None:
-        """Return where a step stands."""
-        record = self.records.get(step.step_id)
-        return record.mark if record else None
-
-    @property
-    def past_pivot(self) -> bool:
-        """Return true once a step that cannot be undone has been claimed: there is only forward."""
-        return any(s.irrevocable and self.mark(s) not in (None, Mark.REFUSED) for s in self.steps)
-
-
 @dataclass(frozen=True, slots=True)
 class AskBarrier:
     """Have `node` confirm that nothing older than the head's phase is going on there."""
@@ -101,6 +76,13 @@ class Dispatch:
 
     step: Step
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassOver:
+    """Note for good that a dispensable step will not be done: its node is gone, and it was never claimed."""
+
+    step: Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +107,7 @@ class Finish:
     reason: str = ""
 
 
-Move = AskBarrier | Dispatch | Perform | Turn | Finish
+Move = AskBarrier | Dispatch | PassOver | Perform | Turn | Finish
 
 
 def next_moves(state: TxnState) -> tuple[Move, ...]:
@@ -140,44 +122,109 @@ def waiting_for(state: TxnState) -> tuple[Step, ...]:
     return tuple(s for s in state.steps if _outstanding(state, s))
 
 
+def parked(state: TxnState) -> dict[int, str]:
+    """Return, by part, why nothing new of it is begun in this direction, though it is not at its end."""
+    if state.head.phase.undoing:
+        return {p.number: text for p in parts_of(state.steps) if (text := _lost_undo(state, p))}
+    open_parts = [p for p in parts_of(state.steps) if not state.complete(p)]
+    found = {p.number: text for p in open_parts if (text := _hindrance(state, p))}
+    if 0 in found:
+        below = {s.step_id for s in state.steps if not s.part}
+        for part in open_parts:
+            if any(not below.isdisjoint(s.needs) for s in part.steps):
+                found.setdefault(part.number, RESTING)
+    return found
+
+
+def _hindrance(state: TxnState, part: Part) -> str:
+    """Return why a part cannot go forward, or an empty text."""
+    for step in part.steps:
+        if state.mark(step) in (Mark.FAILED, Mark.REFUSED) and not _may_retry(state, step):
+            return _failure(state, step)
+    if state.past_pivot(part):
+        return ""
+    if state.orphaned:
+        return ORPHANED
+    for step in part.steps:
+        if step.node in state.dead and not state.settled(step) and not _passable(state, step):
+            # Nothing of it can begin any more once the phase has moved on; what had begun stays in doubt.
+            return f"the agent on {step.peer} is gone: {step.title}"
+    return ""
+
+
+def _lost_undo(state: TxnState, part: Part) -> str:
+    """Return why a part cannot go back, or an empty text: an undo that failed. Undo is total or stops."""
+    for step in part.steps:
+        if state.mark(step) is Mark.UNDO_FAILED and not _may_retry(state, step):
+            return _failure(state, step)
+    return ""
+
+
+def _passable(state: TxnState, step: Step) -> bool:
+    """Return true if the plan goes on without a step: dispensable, never claimed, and its node is gone.
+
+    One that was claimed is in doubt: its effect may be going on, and an end must not come before that.
+    """
+    return step.dispensable and step.node in state.dead and state.mark(step) is None
+
+
 def _do_moves(state: TxnState) -> tuple[Move, ...]:
-    failed = [
-        s for s in state.steps if state.mark(s) in (Mark.FAILED, Mark.REFUSED) and not _may_retry(state, s)
-    ]
-    if failed:
-        reason = _failure(state, failed[0])
-        if state.past_pivot:
-            return () if _in_flight(state) else (Finish(HeadState.STUCK, reason),)
-        return (Turn(reason),)
-    if all(state.mark(s) is Mark.DONE for s in state.steps):
+    open_parts = [p for p in parts_of(state.steps) if not state.complete(p)]
+    if not open_parts:
         return (Finish(HeadState.COMMITTED),)
+    stopped = parked(state)
+    going = [p for p in open_parts if p.number not in stopped]
+    if not going:
+        return _no_way_forward(state, open_parts, stopped)
     if state.stopping:
         return () if _in_flight(state) else (Finish(HeadState.PAUSED, "stopped by the user"),)
-    done = {s.step_id for s in state.steps if state.mark(s) is Mark.DONE}
-    gone = [s for s in state.steps if s.node in state.dead and s.step_id not in done]
-    if gone and not state.past_pivot:
-        # Nothing of theirs can begin any more once the phase has moved on; what had begun stays in doubt.
-        return (Turn(f"the agent on {gone[0].peer} is gone: {gone[0].title}"),)
-    ready = [s for s in state.steps if s.step_id not in done and done.issuperset(s.needs)]
-    return _moves_for(state, ready)
+    done = {s.step_id for s in state.steps if state.settled(s)}
+    left = [s for p in going for s in p.steps if s.step_id not in done]
+    passed = tuple(PassOver(s) for s in left if _passable(state, s))
+    ready = [s for s in left if done.issuperset(s.needs) and not _passable(state, s)]
+    return (*passed, *_moves_for(state, ready))
+
+
+def _no_way_forward(state: TxnState, open_parts: list[Part], stopped: dict[int, str]) -> tuple[Move, ...]:
+    """Every part is at its end or parked: turn, unless one can only go forward or a human is to decide."""
+    reason = _said(state, stopped)
+    waits = state.rollback is Rollback.NONE and not state.orphaned
+    if not waits and not any(state.past_pivot(p) for p in open_parts):
+        return (Turn(reason),)
+    if _in_flight(state):
+        return ()
+    return (Finish(HeadState.STUCK, reason),)
 
 
 def _undo_moves(state: TxnState) -> tuple[Move, ...]:
-    open_steps = [s for s in state.steps if not settled_backward(state, s)]
-    stuck = [s for s in open_steps if state.mark(s) is Mark.UNDO_FAILED and not _may_retry(state, s)]
-    if stuck:  # undo is total or stops
-        return () if _in_flight(state) else (Finish(HeadState.STUCK, _failure(state, stuck[0])),)
+    kept = state.kept()
+    open_steps = [s for s in state.steps if s.part not in kept and not state.settled_backward(s)]
     if not open_steps:
-        return (Finish(HeadState.ROLLED_BACK, state.head.reason),)
+        return (Finish(HeadState.PARTLY if kept else HeadState.ROLLED_BACK, state.head.reason),)
+    stopped = parked(state)
+    blocked = _needed_by(state, open_steps)
+    ready = [s for s in open_steps if s.step_id not in blocked and s.part not in stopped]
+    alive = [s for s in ready if s.node not in state.dead]
+    if not alive:
+        for lost in ready:
+            stopped.setdefault(lost.part, f'the agent on {lost.peer} is gone: cannot undo "{lost.title}"')
+        return () if _in_flight(state) else (Finish(HeadState.STUCK, _said(state, stopped)),)
     if state.stopping:
         return () if _in_flight(state) else (Finish(HeadState.PAUSED, "stopped by the user"),)
-    blocked = _needed_by(state, open_steps)
-    ready = [s for s in open_steps if s.step_id not in blocked]
-    alive = [s for s in ready if s.node not in state.dead]
-    if not alive and ready and not _in_flight(state):
-        lost = ready[0]
-        return (Finish(HeadState.STUCK, f'the agent on {lost.peer} is gone: cannot undo "{lost.title}"'),)
     return _moves_for(state, alive)
+
+
+def _said(state: TxnState, stopped: Mapping[int, str]) -> str:
+    """Return in words what holds parts up: each with its first error, if there are several parts."""
+    own = {number: text for number, text in stopped.items() if text not in (ORPHANED, RESTING)}
+    if not own:
+        return ORPHANED
+    parts = parts_of(state.steps)
+    if len(parts) == 1:
+        return next(iter(own.values()))
+    texts = [f"{p.address}: {own[p.number]}" for p in parts if p.number in own]
+    more = f"; and {len(texts) - SAID} more" if len(texts) > SAID else ""
+    return "; ".join(texts[:SAID]) + more
 
 
 def _needed_by(state: TxnState, open_steps: list[Step]) -> set[StepId]:
@@ -194,8 +241,11 @@ def _needed_by(state: TxnState, open_steps: list[Step]) -> set[StepId]:
 
 
 def _moves_for(state: TxnState, ready: list[Step]) -> tuple[Move, ...]:
+    """Return the moves for steps that are ready, as far as the bounds on commands under way allow."""
     moves: list[Move] = []
     held_back: dict[NodeId, bool] = {}  # by node, looked at once each
+    busy = Counter(s.node for s in waiting_for(state))
+    room = state.parallel - sum(number for node, number in busy.items() if node not in state.dead)
     for step in ready:
         if step.node is None:
             moves.append(Perform(step))
@@ -204,8 +254,12 @@ def _moves_for(state: TxnState, ready: list[Step]) -> tuple[Move, ...]:
             held_back[step.node] = _needs_barrier(state, step.node)
             if held_back[step.node]:
                 moves.append(AskBarrier(step.node))
-        if not held_back[step.node] and not _outstanding(state, step):
+        if held_back[step.node] or _outstanding(state, step):
+            continue
+        if room > 0 and busy[step.node] < PER_NODE:
             moves.append(Dispatch(step, _next_attempt(state, step)))
+            busy[step.node] += 1
+            room -= 1
     return tuple(moves)
 
 
@@ -235,8 +289,8 @@ def _outstanding(state: TxnState, step: Step) -> bool:
     record = state.records.get(step.step_id)
     if record is None or record.mark.in_flight:
         return True
-    settled = Mark.UNDONE if phase.undoing else Mark.DONE
-    return record.mark is not settled and (record.phase, record.attempt) != (phase, attempt)
+    settled = (Mark.UNDONE,) if phase.undoing else (Mark.DONE, Mark.PASSED)
+    return record.mark not in settled and (record.phase, record.attempt) != (phase, attempt)
 
 
 def _in_flight(state: TxnState) -> bool:
@@ -253,14 +307,6 @@ def _may_retry(state: TxnState, step: Step) -> bool:
     if record.phase < state.head.phase:
         return True  # another engine, or the other direction: one fresh try
     return record.retryable and record.attempt < MAX_ATTEMPTS
-
-
-def settled_backward(state: TxnState, step: Step) -> bool:
-    """Return true if nothing of the step is left to undo."""
-    mark = state.mark(step)
-    if mark in (None, Mark.REFUSED, Mark.UNDONE):
-        return True
-    return mark is Mark.DONE and not step.undo
 
 
 def _failure(state: TxnState, step: Step) -> str:

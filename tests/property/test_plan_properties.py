@@ -16,12 +16,14 @@ from reconciler.model.volume import VolumeState
 from reconciler.plan import document
 from reconciler.plan.step import Action, Plan, Step, StepClass
 from reconciler.shipped import shipped_features
-from reconciler.txn.machine import Dispatch, Perform, TxnState, next_moves
+from reconciler.txn.machine import Dispatch, Perform, next_moves
 from reconciler.txn.record import Head, HeadState, Mark, Phase, StepRecord
+from reconciler.txn.state import TxnState, parts_of
 from tests.plan_world import PEERS, World, addresses_of, assert_as_declared, simulate
 from tests.strategies import Document, damages, documents, edits, read, shuffled
 
-WITHOUT_UNDO = {"brick.inspect", "config.volume", "config.retain"}
+ENDS = ("config.volume", "config.retain", "volume.repaired")
+WITHOUT_UNDO = {"brick.inspect", *ENDS}
 FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -178,17 +180,20 @@ def test_steps_come_in_the_order_of_their_meaning(data: st.DataObject) -> None:
     plan = world.plan(read(first), allow=allow)
     steps = plan.steps
     assert [s.step_id for s in steps] == list(range(1, len(steps) + 1))
-    classes = [s.step_class for s in steps]
-    undoable = classes.count(StepClass.COMPENSATABLE)
-    retriable = [StepClass.RETRIABLE] * (len(steps) - undoable)
-    assert classes == [StepClass.COMPENSATABLE] * undoable + retriable
+    for part in parts_of(steps):
+        classes = [s.step_class for s in part.steps]
+        undoable = classes.count(StepClass.COMPENSATABLE)
+        retriable = [StepClass.RETRIABLE] * (len(classes) - undoable)
+        assert classes == [StepClass.COMPENSATABLE] * undoable + retriable
+        rests_on = {steps[need - 1].part for s in part.steps for need in s.needs}
+        assert rests_on <= {0, part.number}
     assert all(bool(s.undo) is (s.kind not in WITHOUT_UNDO) for s in steps)
     before = closure(steps)
     of = {kind: [s for s in steps if s.kind == kind] for kind in {s.kind for s in steps}}
-    inspections = {s.step_id for s in of.get("brick.inspect", ())}
     for step in steps:
         mine = {s.step_id for s in steps if s.volume == step.volume is not None}
         needed = before[step.step_id]
+        inspections = {s.step_id for s in of.get("brick.inspect", ()) if s.part == step.part}
         if step.kind in ("brick.prepare", "volume.credentials"):
             assert inspections <= needed
         if step.kind in ("brick.start", "shd.start"):
@@ -196,8 +201,9 @@ def test_steps_come_in_the_order_of_their_meaning(data: st.DataObject) -> None:
         if step.kind == "volume.publish" and not clients_have(plan, step):
             starts = (*of.get("brick.start", ()), *of.get("shd.start", ()))
             assert {s.step_id for s in starts if s.step_id in mine} <= needed
-        if step.kind in ("config.volume", "config.retain"):
-            assert {s.step_id for s in steps if s.step_class is StepClass.COMPENSATABLE} <= needed
+        if step.kind in ENDS:
+            own = [s for s in steps if s.part == step.part]
+            assert {s.step_id for s in own if s.step_class is StepClass.COMPENSATABLE} <= needed
 
 
 @FAST
@@ -364,4 +370,4 @@ def test_a_stopped_cluster_stays_stopped_and_a_crash_is_all_that_a_repair_touche
         and brick.uuid not in hurt.nodes[brick.peer].refused
     }
     assert {s.args["brick"] for s in plan.steps if s.kind == "brick.start"} == wrong
-    assert {s.kind for s in plan.steps} <= {"brick.start", "shd.start"}
+    assert {s.kind for s in plan.steps} <= {"brick.start", "shd.start", "volume.repaired"}

@@ -11,8 +11,9 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reconciler.plan.step import Step
-from reconciler.txn.record import Head, HeadState, Mark
+from reconciler.model.cluster import Rollback
+from reconciler.txn.record import Head, HeadState
+from reconciler.txn.state import Part, TxnState, parts_of
 from tests.sim.engines import Engine, Job
 from tests.sim.faults import Mishap, Point
 from tests.sim.invariants import must
@@ -22,7 +23,8 @@ from tests.sim.scenarios import scenario
 from tests.sim.schedules import AsPicked, AtRandom
 from tests.sim.world import Trouble
 
-PLANS = ("option", "delete", "option", "one", "option", "delete", "several", "option")
+PLANS = ("option", "delete", "option", "one", "parts", "delete", "several", "modes")
+MODES = ("parts-none", "parts-all", "parts-crash")
 SETTLES_WITHIN_S = 180.0  #: of the last fault: 45 s until a node is given up, leases, retries of undo
 ENGINES = ("applier", "steward", "steward2")
 
@@ -63,7 +65,8 @@ class Played:
 
 def plan_of(seed: int) -> str:
     """Return the plan that a seed is about."""
-    return PLANS[seed % len(PLANS)]
+    name = PLANS[seed % len(PLANS)]
+    return MODES[seed // len(PLANS) % len(MODES)] if name == "modes" else name
 
 
 def play(case: Case) -> Played:
@@ -102,7 +105,7 @@ def _played(run: Run, case: Case, schedule: AtRandom | AsPicked) -> Played:
             break
         explained(run, head, case)
         sim.world.trouble.clear()  # the person has repaired what failed
-        head = run.settle(Job.ROLLBACK if next(says, False) and not _past_pivot(run) else Job.RESUME)
+        head = run.settle(Job.ROLLBACK if next(says, False) and _can_go_back(run, head) else Job.RESUME)
     if head is None:
         nothing(run)
     else:
@@ -136,19 +139,26 @@ def explained(run: Run, head: Head, case: Case) -> None:
     must(51, head.reason, "no reason is given:", head)
     undoing = any(what == "undo" for _, what, _, _ in case.trouble)
     gone = "is gone" in head.reason
-    must(52, head.state is HeadState.PAUSED or undoing or gone or _past_pivot(run), head.reason)
+    waits = head.state is HeadState.PAUSED or run.sim.scenario.plan.rollback is Rollback.NONE
+    must(52, waits or undoing or gone or _forward_only(_state(run, head)), head.reason)
     if gone:
         must(51, any(f"the agent on gs{n}" in head.reason for n in (1, 2, 3)), head.reason)
 
 
-def _past_pivot(run: Run) -> bool:
-    """Return true if a step that cannot be undone has begun: then there is only forward."""
+def _state(run: Run, head: Head) -> TxnState:
+    steps = run.sim.scenario.plan.steps
+    records = {s.step_id: r for s in steps if (r := run.sim.world.record(s)) is not None}
+    return TxnState(steps=steps, head=head, records=records)
 
-    def begun(step: Step) -> bool:
-        record = run.sim.world.record(step)
-        return record is not None and record.mark is not Mark.REFUSED
 
-    return any(step.irrevocable and begun(step) for step in run.sim.scenario.plan.steps)
+def _forward_only(state: TxnState) -> list[Part]:
+    """Return the parts that are past their point of no return and not at their end."""
+    return [p for p in parts_of(state.steps) if state.past_pivot(p) and not state.complete(p)]
+
+
+def _can_go_back(run: Run, head: Head) -> bool:
+    state = _state(run, head)
+    return not _forward_only(state) and len(state.kept()) < len(parts_of(state.steps))
 
 
 # ---------------------------------------------------------------- drawing

@@ -48,7 +48,7 @@ INVARIANTS: dict[int, Invariant] = {
     14: Invariant("records move along the declared graph", "journal.JournalReader._record", When.EVENT),
     15: Invariant("terminal means terminal", "journal.JournalReader._ended", When.EVENT),
     16: Invariant("bounded records", "journal.JournalReader.take", When.EVENT),
-    17: Invariant("at most once effective", "runs.everything", When.END),
+    17: Invariant("at most once effective", "runs.happened", When.END),
     18: Invariant("a crash inside a step is covered", "world.World.finish", When.FAULT),
     20: Invariant("a timeout is no failure", "journal.JournalReader._record", When.EVENT),
     21: Invariant("pivot order", "journal.JournalReader._head", When.EVENT),

@@ -15,22 +15,25 @@ from reconciler.plan.step import Plan
 from reconciler.ports.store import MAX_OPS, MAX_VALUE_BYTES, Change, Changes, ModifiedAt
 from reconciler.txn.machine import ALLOWED
 from reconciler.txn.record import Barrier, Command, Head, HeadState, Mark, Phase, StepRecord
+from reconciler.txn.state import PER_NODE
 from tests.sim.invariants import must
 from tests.sim.scenarios import CLUSTER
 from tests.sim.world import World, decoded
 
-ENDED = (HeadState.COMMITTED, HeadState.ROLLED_BACK)
+ENDED = (HeadState.COMMITTED, HeadState.ROLLED_BACK, HeadState.PARTLY)
+SETTLED = (Mark.DONE, Mark.PASSED)
 BYTES_PER_STEP = 2048  #: that a plan of S steps may leave in the journal, apart from the plan itself
 
 #: Every legal change of a transaction's state.
 STATES: Mapping[HeadState | None, frozenset[HeadState]] = {
     None: frozenset({HeadState.RUNNING}),
-    HeadState.RUNNING: frozenset(HeadState) - {HeadState.ROLLED_BACK},
+    HeadState.RUNNING: frozenset(HeadState) - {HeadState.ROLLED_BACK, HeadState.PARTLY},
     HeadState.ROLLING_BACK: frozenset(HeadState) - {HeadState.RUNNING, HeadState.COMMITTED},
     HeadState.PAUSED: frozenset({HeadState.RUNNING, HeadState.ROLLING_BACK, HeadState.STUCK}),
     HeadState.STUCK: frozenset({HeadState.RUNNING, HeadState.ROLLING_BACK, HeadState.STUCK}),
     HeadState.COMMITTED: frozenset(),
     HeadState.ROLLED_BACK: frozenset(),
+    HeadState.PARTLY: frozenset(),
 }
 
 
@@ -53,6 +56,7 @@ class JournalReader:
     records: dict[str, StepRecord] = field(default_factory=dict)
     barriers: dict[str, Phase] = field(default_factory=dict)
     commanded: set[str] = field(default_factory=set)  #: nodes
+    commands: dict[str, Command] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
 
     def take(self, batch: Changes, *, trusted: bool = False) -> None:
@@ -92,6 +96,7 @@ class JournalReader:
                 command = decoded(Command, change.value)
                 self._current(command.phase, "a command")
                 self._behind_barrier(change.key, command.phase)
+                self._bounded_on_node(change.key, command)
             case "barrier-request":
                 self._current(decoded(Barrier, change.value).phase, "a request")
             case "barrier":
@@ -114,8 +119,7 @@ class JournalReader:
         must(1, head.phase >= before.phase, before.phase, "->", head.phase)
         must(11, (head.plan_digest, head.chunks) == (before.plan_digest, before.chunks), "another plan")
         if head.phase.undoing:
-            claimed = [s.step_id for s in self.plan.steps if s.irrevocable and self._begun_step(s.step_id)]
-            must(21, not claimed, "rolled back past the pivot: steps", claimed)
+            self._may_roll_back()
         if head.state in ENDED:
             self._ended(head.state)
 
@@ -125,13 +129,33 @@ class JournalReader:
             assert isinstance(guard, ModifiedAt)
             must(38, self.revisions.get(guard.key, 0) == guard.revision, guard.key, "has moved on")
 
+    def _past(self) -> set[int]:
+        """Return the parts past their point of no return."""
+        return {s.part for s in self.plan.steps if s.irrevocable and self._begun_step(s.step_id)}
+
+    def _may_roll_back(self) -> None:
+        """A part past its point of no return is at its end, and there is another one to roll back."""
+        past = self._past()
+        for step in self.plan.steps:
+            if step.part in past:
+                mark = self._mark(step.step_id)
+                must(21, mark in SETTLED, "rolled back past the pivot of part", step.part, step.step_id, mark)
+        must(21, past != {s.part for s in self.plan.steps}, "a rollback of nothing")
+
     def _ended(self, state: HeadState) -> None:
+        parts = {s.part for s in self.plan.steps}
+        kept = parts if state is HeadState.COMMITTED else self._past()
+        below = {self.plan.steps[n - 1].part for s in self.plan.steps if s.part in kept for n in s.needs}
+        kept |= below  # the cluster's own part, under a part that committed
+        must(15, bool(kept) is (state is not HeadState.ROLLED_BACK), state, "with parts", kept)
         for step in self.plan.steps:
             mark = self._mark(step.step_id)
-            if state is HeadState.COMMITTED:
-                must(15, mark is Mark.DONE, "committed with step", step.step_id, mark)
-            else:
-                settled = mark in (None, Mark.REFUSED, Mark.UNDONE) or (mark is Mark.DONE and not step.undo)
+            if step.part in kept:
+                must(15, mark in SETTLED, "committed with step", step.step_id, mark)
+                must(15, mark is not Mark.PASSED or step.dispensable, "passed over step", step.step_id)
+            elif step.part or not kept or mark is not Mark.DONE:
+                settled = mark in (None, Mark.REFUSED, Mark.UNDONE, Mark.PASSED)
+                settled = settled or (mark is Mark.DONE and not step.undo)
                 must(15, settled, "rolled back with step", step.step_id, mark)
         must(15, not self.world.at_work, "ended with an effect under way:", self.world.at_work)
 
@@ -144,7 +168,7 @@ class JournalReader:
         if before is not None:
             must(14, record.phase >= before.phase, before, "->", record)
             must(13, before.mark is Mark.REFUSED or record.before == before.before, before, "->", record)
-        if record.mark.in_flight or record.mark is Mark.REFUSED or "/txn/" in key:
+        if record.mark.in_flight or record.mark in (Mark.REFUSED, Mark.PASSED) or "/txn/" in key:
             self._current(record.phase, f"{record.mark.value} of step {record.step}")
         if record.mark in (Mark.FAILED, Mark.UNDO_FAILED):
             must(
@@ -172,6 +196,16 @@ class JournalReader:
         assert head is not None
         must(3, phase == head.phase, what, "of", phase, "in", head.phase)
 
+    def _bounded_on_node(self, key: str, command: Command) -> None:
+        """Few commands wait for a node at once: whoever gives one knows of the others, or of more."""
+        open_keys = {key}
+        for other, given in self.commands.items():
+            if node_of(other) == node_of(key) and given.phase == command.phase:
+                record = self.records.get(other.replace("/cmd/", "/step/"))
+                if record is None or record.mark.in_flight:
+                    open_keys.add(other)
+        must(16, len(open_keys) <= PER_NODE, "commands under way on one node:", len(open_keys))
+
     def _bounded(self) -> None:
         bound = len(self.plan.steps) * BYTES_PER_STEP
         must(16, sum(self.sizes.values()) <= bound, "the journal is over", bound)
@@ -192,6 +226,7 @@ class JournalReader:
                 self.chunks[change.key] = change.value
             case "cmd":
                 self.commanded.add(node_of(change.key))
+                self.commands[change.key] = decoded(Command, change.value)
             case "barrier":
                 self.barriers[change.key] = decoded(Barrier, change.value).phase
             case "step":

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.adapters.memory_store import MemoryStore
 from reconciler.model import keys
+from reconciler.model.configured import ConfiguredCluster
 from reconciler.observe import configured_in
-from reconciler.plan.step import Plan
+from reconciler.plan.step import Plan, Step
 from reconciler.ports.store import Commit, Put
 from reconciler.txn.record import Head, HeadState, Mark
 from tests.sim.agents import Agent
 from tests.sim.engines import Engine, Job
 from tests.sim.faults import Point
 from tests.sim.invariants import must
-from tests.sim.journal import ENDED
-from tests.sim.scenarios import CLUSTER, NAME, NODES, NOW, scenario
+from tests.sim.journal import ENDED, SETTLED
+from tests.sim.scenarios import CLUSTER, NAME, NODES, NOW, Scenario, scenario
 from tests.sim.schedules import InTurn, Schedule
 from tests.sim.simulation import Simulation
-from tests.sim.world import Trouble
+from tests.sim.world import Trouble, after_all
 
 CLOCKS_OFF_S = 3600  #: how wrong a process' clock may be
 AGENTS = ("agent1", "agent2", "agent3")
@@ -126,33 +128,68 @@ def check(run: Run, *, stuck: bool = False, paused: bool = False) -> HeadState |
 def judge(run: Run, state: HeadState) -> None:
     """Judge a run whose transaction is over."""
     assert state in ENDED, state
-    (everything if state is HeadState.COMMITTED else nothing)(run)
+    _outcome(run, state)
     run.aftermath()
-    (everything if state is HeadState.COMMITTED else nothing)(run)
+    _outcome(run, state)
 
 
-def everything(run: Run) -> None:
-    """The whole plan has happened, once."""
+def _outcome(run: Run, state: HeadState) -> None:
+    if state is HeadState.ROLLED_BACK:
+        nothing(run)
+        return
+    steps = run.sim.scenario.plan.steps
+    kept = {s.part for s in steps}
+    if state is HeadState.PARTLY:
+        kept = {s.part for s in steps if s.irrevocable and run.sim.world.record(s) is not None}
+        kept |= {n for n in (0,) if all(_mark(run, s) in SETTLED for s in steps if not s.part)}
+    happened(run, kept)
+
+
+def happened(run: Run, kept: set[int]) -> None:
+    """These parts of the plan have happened, each step once; of the others nothing is left."""
     sim, plan = run.sim, run.sim.scenario.plan
-    must(17, sim.world.cells == sim.scenario.expected(), sim.world.cells)
     for step in plan.steps:
-        record = sim.world.record(step)
-        must(15, record is not None and record.mark is Mark.DONE, "committed with step", step.step_id, record)
-    _configured(sim, plan)
+        if step.part in kept:
+            mark = _mark(run, step)
+            must(15, mark in SETTLED, "committed with step", step.step_id, mark)
+            must(15, mark is Mark.DONE or step.dispensable, "passed over step", step.step_id)
+    done = tuple(s for s in plan.steps if s.part in kept and _mark(run, s) is Mark.DONE)
+    must(17, sim.world.cells == after_all(replace(plan, steps=done), sim.scenario.cells), sim.world.cells)
+    _configured(sim, plan, kept)
 
 
-def _configured(sim: Simulation, plan: Plan) -> None:
+def _mark(run: Run, step: Step) -> Mark | None:
+    record = run.sim.world.record(step)
+    return record.mark if record else None
+
+
+def _configured(sim: Simulation, plan: Plan, kept: set[int]) -> None:
     found = configured_in(sim.data.read_prefix(keys.cluster_prefix(CLUSTER)), CLUSTER, NAME)
-    for volume_id, record in plan.volumes.items():
-        stored = found.volumes[record.name]
-        if not record.policy_since:  # a new policy is live since its commit
-            assert NOW - CLOCKS_OFF_S <= stored.policy_since <= NOW + sim.now + CLOCKS_OFF_S
-        assert replace(stored, policy_since=record.policy_since) == record
-        assert sim.data.read(keys.secret(CLUSTER, volume_id)) is not None
-    for volume_id, record in plan.previous.items():
-        if volume_id not in plan.volumes:
+    before = _stored(sim.scenario)
+    part_of = {s.volume: s.part for s in plan.steps if s.volume is not None}
+    for volume_id, record in {**plan.previous, **plan.volumes}.items():
+        if part_of[volume_id] not in kept:
+            assert found.volumes.get(record.name) == before.volumes.get(record.name)
+            made = sim.data.read(keys.secret(CLUSTER, volume_id))
+            must(22, (made is not None) is (keys.secret(CLUSTER, volume_id) in sim.scenario.entries), made)
+        elif volume_id in plan.volumes:
+            stored = found.volumes[record.name]
+            if not record.policy_since:  # a new policy is live since its commit
+                assert NOW - CLOCKS_OFF_S <= stored.policy_since <= NOW + sim.now + CLOCKS_OFF_S
+            assert replace(stored, policy_since=record.policy_since) == record
+            assert sim.data.read(keys.secret(CLUSTER, volume_id)) is not None
+        else:
             assert record.name not in found.volumes
             assert [r.volume for r in found.retained] == [record]
+    if 0 not in kept and any(not s.part for s in plan.steps):
+        must(22, found.peers == before.peers, found.peers)
+        must(22, found.settings == before.settings, found.settings)
+
+
+def _stored(of: Scenario) -> ConfiguredCluster:
+    store = MemoryStore()
+    of.store(store)
+    return configured_in(store.read_prefix(keys.cluster_prefix(CLUSTER)), CLUSTER, NAME)
 
 
 def nothing(run: Run) -> None:

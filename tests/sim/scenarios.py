@@ -13,6 +13,7 @@ from functools import cache
 from reconciler.adapters.memory_store import MemoryStore
 from reconciler.engine.store_steps import effect_of
 from reconciler.model import keys
+from reconciler.model.cluster import OnCrash, Rollback
 from reconciler.model.codec import encode
 from reconciler.model.configured import Secret
 from reconciler.model.ids import ClusterId, NodeId, PeerName, StepId
@@ -54,6 +55,12 @@ type: distribute
 acknowledge: [{code: GS204, reason: scratch}]
 bricks: ["gs2:/b/tmp", "gs3:/b/tmp"]
 """
+SINGLE = """\
+name: one
+type: distribute
+acknowledge: [{code: GS204, reason: scratch}, {code: GS203, reason: scratch}]
+bricks: ["gs3:/b/one"]
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +95,21 @@ def _one() -> Scenario:
 def _several() -> Scenario:
     text = cluster(REPLICA, DISPERSE, DISTRIBUTE)
     return Scenario(name="several", plan=_plan(text, {}, at=NOW))
+
+
+def _parts(rollback: Rollback = Rollback.CHANGE, on_crash: OnCrash = OnCrash.CONTINUE) -> Scenario:
+    """A volume changes and another one is made: two parts, on nodes that they share in part."""
+    return _cached_parts(rollback, on_crash)
+
+
+@cache
+def _cached_parts(rollback: Rollback, on_crash: OnCrash) -> Scenario:
+    entries, cells = _applied(_one())
+    text = cluster(REPLICA + "options: {network.ping-timeout: 20}\n", SINGLE)
+    plan = _plan(text, entries, at=LATER, modes=(rollback, on_crash))
+    name = "parts" if rollback is Rollback.CHANGE else f"parts-{rollback.value}"
+    name = "parts-crash" if on_crash is OnCrash.ROLLBACK else name
+    return Scenario(name=name, plan=plan, entries=entries, cells=cells)
 
 
 @cache
@@ -136,6 +158,10 @@ def _wide_delete() -> Scenario:
 _SCENARIOS = {
     "one": _one,
     "several": _several,
+    "parts": _parts,
+    "parts-all": lambda: _parts(Rollback.ALL),
+    "parts-none": lambda: _parts(Rollback.NONE),
+    "parts-crash": lambda: _parts(on_crash=OnCrash.ROLLBACK),
     "option": _option,
     "delete": _delete,
     "wide": _wide,
@@ -158,11 +184,19 @@ def _fill(store: MemoryStore, entries: Mapping[str, str]) -> None:
         assert store.commit(Commit(when=(), then=tuple(puts[first : first + MAX_OPS]))).succeeded
 
 
-def _plan(text: str, entries: Mapping[str, str], *, at: int, allow: tuple[str, ...] = ()) -> Plan:
+def _plan(
+    text: str,
+    entries: Mapping[str, str],
+    *,
+    at: int,
+    allow: tuple[str, ...] = (),
+    modes: tuple[Rollback, OnCrash] = (Rollback.CHANGE, OnCrash.CONTINUE),
+) -> Plan:
     store = MemoryStore()
     _fill(store, entries)
     snapshot = store.read_prefix(keys.cluster_prefix(CLUSTER))
     wanted = desired(text)
+    wanted = replace(wanted, spec=replace(wanted.spec, rollback=modes[0], on_crash=modes[1]))
     probes: dict[str, dict[str, PathProbe]] = {peer: {} for peer in JOINED}
     for volume in wanted.spec.volumes:
         for brick in volume.bricks:

@@ -190,7 +190,8 @@ class World:
         must(6, step.node not in self.turned, where, "after an undo on the same node")
         for need in self.needs(step):
             done = self.record(self.plan.steps[need - 1])
-            must(3, done is not None and done.mark is Mark.DONE, where, "needs step", need, "which is", done)
+            ready = done is not None and done.mark in (Mark.DONE, Mark.PASSED)
+            must(3, ready, where, "needs step", need, "which is", done)
         if step.kind == "volume.publish":
             starting = [s for s in self.plan.steps if s.kind == "brick.start" and s.volume == step.volume]
             down = [s.step_id for s in starting if self.cells.get(cell_of(s) or "") != RUNS]
@@ -202,7 +203,7 @@ class World:
 
     def _not_over(self, step: Step) -> None:
         head = self.head()
-        ended = (HeadState.COMMITTED, HeadState.ROLLED_BACK)
+        ended = (HeadState.COMMITTED, HeadState.ROLLED_BACK, HeadState.PARTLY)
         must(7, head is not None and head.state not in ended, "effect of step", step.step_id, "with", head)
 
     def keep(self, node: NodeId, barrier: Barrier) -> bool:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
+from reconciler.model.cluster import Rollback
 from reconciler.model.configured import PeerRecord, VolumeRecord
 from reconciler.model.ids import PeerName
 from reconciler.model.volume import VolumeState
 from reconciler.plan.planner import Stamp, make_plan
-from reconciler.plan.sequence import Work, sequence
+from reconciler.plan.sequence import sequence
 from reconciler.plan.step import Step
+from reconciler.plan.work import Work
+from reconciler.txn.state import parts_of
 from tests.big_plan import big
 from tests.volume_samples import NODES, volume
 
@@ -68,8 +72,9 @@ def test_a_volume_without_redundancy_has_no_self_heal_daemon() -> None:
     assert starts <= set(of["volume.publish"].needs)
 
 
-def test_nothing_is_made_anywhere_before_every_brick_of_every_volume_was_looked_at() -> None:
-    steps = sequence(Work(created=(volume("a"), volume("b"))), PEERS)
+def test_of_a_plan_that_is_one_part_nothing_is_made_before_every_brick_was_looked_at() -> None:
+    steps = sequence(Work(created=(volume("a"), volume("b"))), PEERS, Rollback.ALL)
+    assert {s.part for s in steps} == {0}
     looked = {s.step_id for s in steps if s.kind == "brick.inspect"}
     assert len(looked) == 6
     for step in steps:
@@ -104,6 +109,46 @@ def test_each_kind_of_work_has_its_steps_each_after_the_one_before(work: Work, e
     for earlier, later in itertools.pairwise(expected):
         before = {s.step_id for s in steps if s.kind == earlier}
         assert all(before <= needed[s.step_id] for s in steps if s.kind == later)
+
+
+def test_volumes_are_parts_that_rest_on_nothing_but_the_clusters_own() -> None:
+    work = Work(
+        changed_settings=True,
+        created=(volume("d"), volume("b")),
+        changed=(volume("c", 2),),
+        repaired=((volume("a"), volume("a").bricks[:1], ()), (volume("c"), volume("c").bricks[:1], ())),
+    )
+    steps = sequence(work, PEERS)
+    assert [(p.number, p.address) for p in parts_of(steps)] == [
+        (0, "cluster"), (1, "volume/a"), (2, "volume/b"), (3, "volume/c"), (4, "volume/d"),
+    ]  # fmt: skip
+    part = {s.step_id: s.part for s in steps}
+    for step in steps:
+        assert {part[n] for n in step.needs} <= {0, step.part}, step
+        assert step.irrevocable or step.part or step.kind == "config.settings"
+    needed = behind(steps)
+    for of_part in parts_of(steps)[1:]:
+        (end,) = [s for s in of_part.steps if s.irrevocable]
+        assert {s.step_id for s in of_part.steps} - {end.step_id} <= needed[end.step_id]
+    assert [s.kind for s in steps if s.irrevocable] == ["volume.repaired"] + ["config.volume"] * 3
+
+
+def test_a_repair_that_is_the_whole_plan_needs_no_end_of_its_own() -> None:
+    alone = Work(repaired=((volume("a"), volume("a").bricks[:1], ()),))
+    assert kinds(sequence(alone, PEERS)) == ["brick.start"]
+    two = replace(alone, repaired=(*alone.repaired, (volume("b"), volume("b").bricks[:1], ())))
+    assert [s.kind for s in sequence(two, PEERS)] == ["brick.start", "volume.repaired"] * 2
+    assert [s.kind for s in sequence(two, PEERS, Rollback.ALL)] == ["brick.start"] * 2
+    nothing_reachable = {n: p for n, p in PEERS.items() if n != volume("a").bricks[0].peer}
+    assert "volume/a" not in {s.address for s in sequence(two, nothing_reachable)}
+
+
+def test_what_a_node_without_a_brick_only_serves_is_dispensable() -> None:
+    small = volume("a", bricks=1, replica=1)
+    for work in (Work(created=(small,)), Work(changed=(small,)), Work(deleted=(small,))):
+        for step in sequence(work, PEERS):
+            served = step.kind in ("volume.stage", "volume.publish", "volume.unpublish")
+            assert step.dispensable is (served and step.peer != small.bricks[0].peer), step
 
 
 def repair(record: VolumeRecord) -> Work:
@@ -148,7 +193,9 @@ def test_peers_and_settings_come_first_and_everything_that_is_made_waits_for_the
     for step in steps:
         if step.step_id not in base and step.kind != "brick.inspect":
             assert base <= behind(steps)[step.step_id], step
-    assert kinds(steps)[-2:] == ["config.volume", "config.retain"]
+    assert [s.kind for s in steps if s.irrevocable] == ["config.volume"] * 4 + ["config.retain"]
+    together = sequence(work, PEERS, Rollback.ALL)
+    assert kinds(together)[-2:] == ["config.volume", "config.retain"]
     only_peers = sequence(Work(new_peers=new_peers), PEERS)
     assert [s.kind for s in only_peers] == ["config.peer"] * 3
 

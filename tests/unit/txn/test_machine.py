@@ -17,13 +17,13 @@ from reconciler.txn.machine import (
     Move,
     Perform,
     Turn,
-    TxnState,
     check_transition,
     direction_of,
     next_moves,
     waiting_for,
 )
 from reconciler.txn.record import Direction, HeadState, Mark, Phase, StepRecord
+from reconciler.txn.state import TxnState, parts_of
 from tests.txn_samples import STEPS, A, B, head, record, step
 
 DO, UNDO, OLD = Phase(5, 0), Phase(5, 1), Phase(3, 0)
@@ -143,7 +143,7 @@ def test_past_the_pivot_a_failure_is_stuck_once_nothing_is_under_way() -> None:
         step(3, B, 1, step_class=StepClass.RETRIABLE),
     )
     busy = state(DO, M.DONE, M.FAILED, M.CLAIMED, steps=steps, told=told(DO, 1, 2, 3))
-    assert busy.past_pivot
+    assert busy.past_pivot(*parts_of(steps))
     assert next_moves(busy) == ()
     (end,) = next_moves(state(DO, M.DONE, M.FAILED, M.DONE, steps=steps, told=told(DO, 1, 2, 3)))
     assert isinstance(end, Finish)
@@ -153,9 +153,9 @@ def test_past_the_pivot_a_failure_is_stuck_once_nothing_is_under_way() -> None:
 def test_a_pivot_that_was_refused_has_changed_nothing() -> None:
     steps = (step(1, A), step(2, A, 1, step_class=StepClass.PIVOT))
     refused = state(DO, M.DONE, M.REFUSED, steps=steps)
-    assert not refused.past_pivot
+    assert not refused.past_pivot(*parts_of(steps))
     assert isinstance(next_moves(refused)[0], Turn)
-    assert state(DO, M.DONE, M.CLAIMED, steps=steps).past_pivot
+    assert state(DO, M.DONE, M.CLAIMED, steps=steps).past_pivot(*parts_of(steps))
 
 
 def test_a_stop_begins_nothing_and_waits_for_what_is_under_way() -> None:
