@@ -13,9 +13,18 @@ import click
 from reconciler.cli import render_apply, saved
 from reconciler.cli.app import App, current_app
 from reconciler.cli.declaration import is_declaration, require
-from reconciler.cli.flags import allow, connection, connection_of, examples, files, flag, output
+from reconciler.cli.flags import (
+    allow,
+    connection,
+    connection_of,
+    examples,
+    files,
+    flag,
+    output,
+)
+from reconciler.cli.modes import Modes, modes, modes_of
 from reconciler.cli.render_plan import render, summary_line
-from reconciler.cli.session import Progress, Session, StopRequest
+from reconciler.cli.session import Progress, StopRequest
 from reconciler.cli.streams import silence_broken
 from reconciler.cli.style import in_automation
 from reconciler.errors import StalePlan, UsageError
@@ -24,6 +33,7 @@ from reconciler.model.codec import to_json
 from reconciler.model.report import ApplyResult, ProgressEvent
 from reconciler.plan.document import digest, exit_code, unrepaired
 from reconciler.plan.step import Plan
+from reconciler.txn.state import PARALLEL
 
 _NOT_CONVERGED = 12
 _STOPPING = b"\nStopping at the next safe point ... (again: leave at once; another process then finishes)\n"
@@ -38,6 +48,14 @@ _STOPPING = b"\nStopping at the next safe point ... (again: leave at once; anoth
 )
 @files
 @allow
+@modes
+@flag(
+    "--parallel",
+    type=click.IntRange(min=1, max=1000),
+    default=PARALLEL,
+    show_default=True,
+    help="How many commands may be under way at once, on all nodes together.",
+)
 @flag("--yes", "-y", is_flag=True, help="Do not ask (a saved plan is never asked about).")
 @flag("--expect-digest", metavar="SHA256", help="Refuse any plan but the one with this digest.")
 @connection
@@ -51,18 +69,20 @@ def apply(
     form: str,
     **link: Any,
 ) -> int:
-    """Make the cluster what a declaration or a saved plan says, or leave it as it was.
+    """Make the cluster what a declaration or a saved plan says; what fails is left as it was.
+
+    Volumes are independent: one that fails is rolled back, and the others are applied (--rollback=all: none).
 
     Ctrl-C stops at the next safe point; a second one leaves at once, and a steward finishes.
 
     Exits 0 done, or nothing to do; 1 not confirmed; 3 blocked; 4 the plan is stale, altered or was used;
     5 failed and rolled back; 6 failed, and a human must decide; 7 somebody else applies; 8 stopped;
-    10 too little could be observed; 12 applied, but the cluster does not show it, or has faults that no
-    apply repairs.
+    10 too little could be observed; 11 some volumes applied, others rolled back; 12 applied, but the cluster
+    does not show it, or has faults that no apply repairs.
     """
     app = current_app()
-    given = (*paths, *file)
-    plan, desired = _input(given, app, warn=form != "text")
+    chosen, parallel = modes_of(link), link.pop("parallel")
+    plan, desired = _input((*paths, *file), chosen, app, warn=form != "text")
     name = plan.cluster_name if plan else desired.spec.name if desired else None
     link_to = connection_of(link, name)
     if plan and allow:
@@ -84,18 +104,26 @@ def apply(
             if form != "text":
                 app.answer({"kind": "ApplyResult", "outcome": "nothing-to-do", "exit_code": code})
             return code
-        return _run(session, plan, form, app)
+        return drive(
+            lambda progress, stop: session.apply(plan, progress=progress, stop=stop, parallel=parallel),
+            form,
+            app,
+        )
 
 
-def _input(given: Sequence[str], app: App, *, warn: bool) -> tuple[Plan | None, Desired | None]:
+def _input(
+    given: Sequence[str], chosen: Modes, app: App, *, warn: bool
+) -> tuple[Plan | None, Desired | None]:
     """Return the saved plan or the declaration that was given; exactly one of them."""
     if not given:
         raise UsageError("nothing to apply", hint="name a saved plan, or a declaration: -f cluster.yaml")
     if all(is_declaration(path) for path in given):
-        return None, require(given, app, warn=warn)
+        return None, chosen.over(require(given, app, warn=warn))
     if len(given) > 1:
         raise UsageError("one saved plan at a time, and nothing next to it")
-    return saved.load(given[0]), None
+    plan = saved.load(given[0])
+    chosen.refuse_others(plan)
+    return plan, None
 
 
 def _hindrance(plan: Plan, expect_digest: str | None) -> int | None:
@@ -127,10 +155,6 @@ def _ask(plan: Plan, app: App) -> int | None:
         return None
     app.note(["Not applied. Nothing was changed."])
     return 1
-
-
-def _run(session: Session, plan: Plan, form: str, app: App) -> int:
-    return drive(lambda progress, stop: session.apply(plan, progress=progress, stop=stop), form, app)
 
 
 def drive(run: Callable[[Progress, StopRequest], ApplyResult], form: str, app: App) -> int:

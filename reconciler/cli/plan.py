@@ -11,6 +11,7 @@ from reconciler.cli import saved
 from reconciler.cli.app import App, current_app
 from reconciler.cli.declaration import require
 from reconciler.cli.flags import allow, connection, connection_of, examples, files, flag, output
+from reconciler.cli.modes import modes, modes_of
 from reconciler.cli.render_plan import saved_lines
 from reconciler.cli.show import answer
 from reconciler.model.cluster import Desired
@@ -27,6 +28,7 @@ from reconciler.plan.step import Plan
 )
 @files
 @allow
+@modes
 @flag("--out", metavar="FILE", help="Save the plan, to be applied exactly as shown.")
 @flag("--detailed-exitcode", is_flag=True, help="Exit 2 if there are changes.")
 @connection
@@ -46,7 +48,7 @@ def plan(
     10 if too little could be observed.
     """
     app = current_app()
-    desired = require((*paths, *file), app, warn=form != "text")
+    desired = modes_of(link).over(require((*paths, *file), app, warn=form != "text"))
     made = make(desired, connection_of(link, desired.spec.name), allow, app)
     answer(made, form, app)
     if out:

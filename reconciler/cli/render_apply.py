@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reconciler.cli.style import Style, paint, seconds
-from reconciler.model.report import ApplyResult, Outcome, ProgressEvent, ProgressKind
+from reconciler.model.report import (
+    ApplyResult,
+    Outcome,
+    PartReport,
+    PartState,
+    ProgressEvent,
+    ProgressKind,
+)
 
 _UNDO = (ProgressKind.UNDO_STARTED, ProgressKind.UNDONE, ProgressKind.UNDO_FAILED)
 
@@ -63,10 +72,33 @@ def _failure(event: ProgressEvent, style: Style) -> list[str]:
     ]
 
 
+_PARTS = {
+    PartState.COMMITTED: ("applied", "green"),
+    PartState.ROLLED_BACK: ("rolled back", "yellow"),
+    PartState.STUCK: ("stuck", "red"),
+    PartState.OPEN: ("open", "cyan"),
+}
+
+
+def parts(reports: Sequence[PartReport], style: Style) -> list[str]:
+    """Return where the parts of a plan stand: by state, with the reason of each that is not applied."""
+    lines: list[str] = []
+    for state, (word, colour) in _PARTS.items():
+        found = [report for report in reports if report.state is state]
+        if found and state is PartState.COMMITTED:
+            lines += style.wrap(f"{paint(word, colour)}: {', '.join(r.address for r in found)}", "  ")
+            continue
+        for report in found:
+            why = f": {report.reason}" if report.reason else ""
+            lines += style.wrap(f"{paint(word, colour)}: {report.address}{why}", "  ")
+    return lines
+
+
 _ENDS = {
     Outcome.NOTHING: ("Nothing to do", "green"),
     Outcome.COMMITTED: ("Applied", "green"),
     Outcome.ROLLED_BACK: ("Apply FAILED, rolled back completely", "yellow"),
+    Outcome.PARTLY: ("Apply FAILED in part: what failed was rolled back, the rest is applied", "yellow"),
     Outcome.STUCK: ("Apply FAILED, not fully rolled back", "red"),
     Outcome.STOPPED: ("Stopped at a safe point", "yellow"),
     Outcome.PAUSED: ("Paused", "yellow"),
@@ -84,6 +116,8 @@ def result(end: ApplyResult, style: Style) -> list[str]:
     took = f" in {seconds(end.seconds)}" if end.seconds else ""
     lines = ["", paint(word, colour) + took + ". " + end.message]
     lines += [f"  still different: {text}" for text in end.remaining]
+    if len(end.parts) > 1 and end.outcome is not Outcome.COMMITTED:
+        lines += parts(end.parts, style)
     if end.decisions:
         name = f"Transaction {end.txn}" if end.txn else "The transaction"
         lines.append(f"{name} is open:")

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from reconciler.cli.render_diagnostics import render as render_diagnostics
 from reconciler.cli.render_drift import items as drift_items
 from reconciler.cli.style import Style, paint, table
+from reconciler.model.cluster import OnCrash, Rollback
 from reconciler.model.codec import Json
 from reconciler.model.ids import Address
 from reconciler.plan import document
 from reconciler.plan.step import Action, Attribution, Plan, PlannedChange, Step, StepClass
+from reconciler.txn.state import parts_of
 
 _LOOKS = {
     Action.ADD: ("+", "add", "green"),
@@ -68,6 +70,8 @@ def summary_line(plan: Plan) -> str:
         parts.append(f"{counts['blocked']} blocked")
     back = document.rollback(plan)
     until = f"until step {back['step']}" if back["kind"] == "until" else "full"
+    if plan.rollback is not Rollback.ALL and len(parts_of(plan.steps)) > 1:
+        until = "each volume by itself" if plan.rollback is Rollback.CHANGE else "none"
     return f"Plan: {', '.join(parts)} · move 0 B · rollback: {until}"
 
 
@@ -173,12 +177,19 @@ def _order(plan: Plan) -> list[str]:
     """Return the steps in order, with the point of no return drawn where it is."""
     if not plan.steps:
         return []
-    first = next((s.step_id for s in plan.steps if s.step_class is not StepClass.COMPENSATABLE), None)
-    rows = [["step", "what", "on", "after", "undo"], *(_step_row(step) for step in plan.steps)]
-    lines = table([[paint(cell, "bold") for cell in rows[0]], *rows[1:]])
-    if first is not None:
-        place = next(i for i, step in enumerate(plan.steps) if step.step_id == first) + 1
-        lines.insert(place, "  " + paint("──── point of no return ────", "red"))
+    parts = parts_of(plan.steps)
+    rows = [["step", "what", "on", "after", "undo"], *(_step_row(s) for p in parts for s in p.steps)]
+    drawn = iter(table([[paint(cell, "bold") for cell in rows[0]], *rows[1:]]))
+    lines = [next(drawn)]
+    for part in parts:
+        if len(parts) > 1:
+            lines.append("  " + paint(f"── {part.address} ──", "bold"))
+        pivot = next((s for s in part.steps if s.irrevocable), None)
+        for step in part.steps:
+            if step is pivot:
+                of = f" of {part.address}" if len(parts) > 1 else ""
+                lines.append("  " + paint(f"──── point of no return{of} ────", "red"))
+            lines.append(next(drawn))
     return lines
 
 
@@ -200,11 +211,25 @@ def _ranges(numbers: Sequence[int]) -> str:
     return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)
 
 
+_FAILS = {
+    Rollback.CHANGE: "if a volume's part fails it is rolled back; the other volumes are applied all the same",
+    Rollback.ALL: "if a step fails everything is rolled back, up to the point of no return",
+    Rollback.NONE: "if a volume's part fails it stays as it is then, and waits for a decision",
+}
+_CRASHES = {
+    OnCrash.CONTINUE: "if the applying process dies a steward continues",
+    OnCrash.ROLLBACK: "if the applying process dies a steward rolls back what has not been committed",
+}
+
+
 def _safety(plan: Plan, style: Style) -> list[str]:
-    if not plan.safety:
+    said = list(plan.safety)
+    if plan.steps:
+        said += [f"failure   {_FAILS[plan.rollback]}", f"crash     {_CRASHES[plan.on_crash]}"]
+    if not said:
         return []
     lines = [paint("Safety", "bold")]
-    for text in plan.safety:
+    for text in said:
         lines += style.wrap(text, "  ")
     return lines
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reconciler.cli.render_apply import parts
 from reconciler.cli.style import Style, paint, table
 from reconciler.model.report import TxnStep, TxnSummary
 from reconciler.plan.document import instant
@@ -14,6 +15,7 @@ _STATE_COLOURS = {
     "paused": "yellow",
     "committed": "green",
     "rolled-back": "yellow",
+    "partly-committed": "yellow",
     "stuck": "red",
 }
 _OPEN = ("paused", "stuck")  #: nothing happens until a person decides
@@ -41,8 +43,10 @@ def details(txn: TxnSummary, style: Style) -> list[str]:
         lines += style.wrap(f"what      {txn.summary}", "  ")
     if txn.reason:
         lines += style.wrap(f"reason    {txn.reason}", "  ")
+    if len(txn.parts) > 1:
+        lines += ["", *parts(txn.parts, style)]
     if txn.steps:
-        lines += ["", *table([_step(step) for step in txn.steps])]
+        lines += ["", *table(_steps(txn))]
     for step in txn.steps:
         for text in (step.error, step.hint):
             if text:
@@ -51,6 +55,17 @@ def details(txn: TxnSummary, style: Style) -> list[str]:
         ways = (f"gluster-state txn resume {txn.txn}", f"gluster-state txn rollback {txn.txn}")
         lines += ["", f"  next: {ways[0]}     go on in the direction it had", f"        {ways[1]}   undo it"]
     return lines
+
+
+def _steps(txn: TxnSummary) -> list[list[str]]:
+    """Return the rows of the steps, under the names of their parts if there are several."""
+    if len(txn.parts) < 2:
+        return [_step(step) for step in txn.steps]
+    rows: list[list[str]] = []
+    for part in txn.parts:
+        rows.append(["", paint(part.address, "bold"), "", "", ""])
+        rows += [_step(step) for step in txn.steps if step.part == part.part]
+    return rows
 
 
 def _state(txn: TxnSummary) -> str:

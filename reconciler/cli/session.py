@@ -44,8 +44,11 @@ class Session(Protocol):
         """
         ...
 
-    def apply(self, plan: Plan, *, progress: Progress, stop: StopRequest) -> ApplyResult:
-        """Run a plan to its outcome. Raises StalePlan, Blocked, LockHeld before any effect."""
+    def apply(self, plan: Plan, *, progress: Progress, stop: StopRequest, parallel: int) -> ApplyResult:
+        """Run a plan to its outcome, with so many commands under way at once.
+
+        Raises StalePlan, Blocked, LockHeld before any effect.
+        """
         ...
 
     def settle(self, txn: TxnId, *, rollback: bool, progress: Progress, stop: StopRequest) -> ApplyResult:

@@ -18,11 +18,12 @@ from reconciler import __version__
 from reconciler.controller.findings import findings_plan
 from reconciler.controller.settling import take_up
 from reconciler.controller.status import cluster_status
-from reconciler.controller.transactions import summaries, transaction
+from reconciler.controller.transactions import part_reports, summaries, transaction
 from reconciler.engine.applier import Applier
 from reconciler.engine.driver import Driver
 from reconciler.engine.journal import begin, frozen_plan, heads, open_heads, txn_of
 from reconciler.engine.lock import Lock, acquire, holder_of
+from reconciler.engine.mirror import Mirror
 from reconciler.errors import Blocked, LockHeld, NotObserved, StalePlan
 from reconciler.model import keys
 from reconciler.model.configured import ConfiguredCluster, Secret
@@ -31,6 +32,7 @@ from reconciler.model.report import (
     ApplyResult,
     ClusterStatus,
     Outcome,
+    PartReport,
     ProgressEvent,
     TxnSummary,
 )
@@ -41,6 +43,7 @@ from reconciler.plan.drift import find_drift
 from reconciler.plan.planner import Given, Stamp, make_plan
 from reconciler.plan.provenance import traced
 from reconciler.txn.record import Head, HeadState, LockRecord, Phase
+from reconciler.txn.state import PARALLEL
 
 if TYPE_CHECKING:
     from reconciler.model.cluster import Desired
@@ -151,8 +154,11 @@ class ClusterSession:
 
     # ------------------------------------------------------------ applying
 
-    def apply(self, plan: Plan, *, progress: Progress, stop: StopRequest) -> ApplyResult:
-        """Run a plan to its outcome. Raises StalePlan, Blocked, LockHeld before any effect."""
+    def apply(self, plan: Plan, *, progress: Progress, stop: StopRequest, parallel: int) -> ApplyResult:
+        """Run a plan to its outcome, with so many commands under way at once.
+
+        Raises StalePlan, Blocked, LockHeld before any effect.
+        """
         self._refuse(plan)
         if not plan.steps:
             return ApplyResult(
@@ -173,7 +179,7 @@ class ClusterSession:
         ) as lock:
             self._refuse_open()
             head = self._begin(plan, lock)
-            end = driver.run(self._applier(head.txn, plan, lock))
+            end = driver.run(self._applier(head.txn, plan, lock, parallel))
         return self._result(plan, head.txn, end, self._clock.monotonic() - began)
 
     def settle(self, txn: TxnId, *, rollback: bool, progress: Progress, stop: StopRequest) -> ApplyResult:
@@ -192,7 +198,7 @@ class ClusterSession:
             on_lost=driver.lock_lost,
         ) as lock:
             plan = take_up(self._store, self._cluster, txn, lock.epoch, rollback=rollback)
-            end = driver.run(self._applier(txn, plan, lock))
+            end = driver.run(self._applier(txn, plan, lock, PARALLEL))
         result = self._result(plan, txn, end, self._clock.monotonic() - began)
         if rollback and result.outcome is Outcome.ROLLED_BACK:
             return replace(result, exit_code=0, message="The cluster is as it was before.")
@@ -236,8 +242,10 @@ class ClusterSession:
         )
         return begin(self._store, self._cluster, plan, head, lock.epoch)
 
-    def _applier(self, txn: TxnId, plan: Plan, lock: Lock) -> Applier:
-        return Applier(self._cluster, txn, plan, epoch=lock.epoch, holder=who(), secret=new_secret)
+    def _applier(self, txn: TxnId, plan: Plan, lock: Lock, parallel: int) -> Applier:
+        return Applier(
+            self._cluster, txn, plan, epoch=lock.epoch, holder=who(), secret=new_secret, parallel=parallel
+        )
 
     def _lock_record(self, purpose: str) -> LockRecord:
         return LockRecord(holder=who(), op_id=secrets.token_hex(8), since=self._clock.now(), purpose=purpose)
@@ -262,6 +270,7 @@ class ClusterSession:
             remaining = self._remaining(plan)
             return ApplyResult(
                 outcome=Outcome.COMMITTED,
+                parts=self._parts(plan, head),
                 txn=txn,
                 exit_code=12 if remaining else 0,
                 message=f"Cluster {self._name} is as declared."
@@ -277,6 +286,7 @@ class ClusterSession:
                 5,
                 head.reason,
             ),
+            HeadState.PARTLY: (Outcome.PARTLY, 11, head.reason),
             HeadState.PAUSED: (Outcome.STOPPED, 8, head.reason),
         }.get(head.state, (Outcome.STUCK, 6, head.reason))
         return ApplyResult(
@@ -284,9 +294,16 @@ class ClusterSession:
             txn=txn,
             exit_code=code,
             message=message,
-            decisions=() if code == 5 else ways,
+            decisions=() if head.state.terminal else ways,
             seconds=seconds,
+            parts=self._parts(plan, head),
         )
+
+    def _parts(self, plan: Plan, head: Head) -> tuple[PartReport, ...]:
+        """Return where the parts of a transaction stand, by its journal."""
+        mirror = Mirror(self._cluster)
+        mirror.load(self._list())
+        return part_reports(mirror.state(plan, head))
 
     def _others(self, txn: TxnId) -> str:
         """Say what became of a transaction that is not ours any more."""

@@ -22,9 +22,11 @@ from reconciler.model.cluster import (
     ClusterSpec,
     Credentials,
     IsolatedStart,
+    OnCrash,
     OptionSetting,
     PeerSpec,
     PeerState,
+    Rollback,
     VolumeSpec,
 )
 from reconciler.model.ids import BrickId, PeerName, VolumeId, VolumeName
@@ -67,6 +69,8 @@ def build(collection: Collection, root: Entry, places: Places, features: tuple[F
         brick_ports=(int(first), int(last)),
         unprotect_delay_s=duration_s(fields.text("unprotectDelay", "10m")),
         isolated_start=IsolatedStart(fields.text("isolatedStart", "wait")),
+        rollback=Rollback(_under(fields, "apply", "rollback", Rollback.CHANGE.value)),
+        on_crash=OnCrash(_under(fields, "apply", "onCrash", OnCrash.CONTINUE.value)),
     )
     unknown_peers = not collection.complete or any(not e.sound for e in collection.of("Peer").values())
     return Built(spec, builder.domain_limits, peers_known=not unknown_peers)

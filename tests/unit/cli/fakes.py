@@ -88,7 +88,7 @@ class FakeSession:
         self._ask("drift", desired.spec.name if desired else None)
         return self.planned
 
-    def apply(self, plan: Plan, *, progress: Progress, stop: StopRequest) -> ApplyResult:
+    def apply(self, plan: Plan, *, progress: Progress, stop: StopRequest, parallel: int) -> ApplyResult:
         self._ask("apply", plan.plan_id)
         progress(ProgressEvent(kind=ProgressKind.STARTED, step=StepId(1), total=1, op="brick.start"))
         self.during_apply(stop)
