@@ -265,7 +265,7 @@ def settled(it: Lab, seconds: float = 40) -> dict[str, str]:
     """Wait until no transaction is open; return all by id, newest first."""
 
     def ended() -> bool:
-        return set(transactions(it).values()) <= {"committed", "rolled-back"}
+        return set(transactions(it).values()) <= {"committed", "rolled-back", "partly-committed"}
 
     eventually(ended, "every transaction has come to its end", seconds)
     return transactions(it)

@@ -12,7 +12,7 @@ from reconciler.model.ids import ClusterId, TxnId
 from reconciler.model.report import PartReport, PartState, TxnStep, TxnSummary
 from reconciler.plan.step import Plan
 from reconciler.ports.store import Snapshot
-from reconciler.txn.machine import parked
+from reconciler.txn.machine import parked, said_of
 from reconciler.txn.record import Head, HeadState
 from reconciler.txn.state import Part, TxnState, parts_of
 
@@ -85,7 +85,7 @@ def _part_report(state: TxnState, part: Part, stopped: Mapping[int, str], kept: 
     elif state.head.state is HeadState.STUCK:
         where = PartState.STUCK
     errors = (r.error for s in part.steps if (r := state.records.get(s.step_id)) and r.error)
-    reason = stopped.get(number) or next(errors, state.head.reason)
+    reason = stopped.get(number) or next(errors, "") or said_of(part, state.head.reason)
     return PartReport(part=number, address=part.address, state=where, reason=reason)
 
 

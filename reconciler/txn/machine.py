@@ -227,6 +227,12 @@ def _said(state: TxnState, stopped: Mapping[int, str]) -> str:
     return "; ".join(texts[:SAID]) + more
 
 
+def said_of(part: Part, reason: str) -> str:
+    """Return what a head's reason says of one part; all of it if it does not name the part."""
+    name = f"{part.address}: "
+    return next((text.removeprefix(name) for text in reason.split("; ") if text.startswith(name)), reason)
+
+
 def _needed_by(state: TxnState, open_steps: list[Step]) -> set[StepId]:
     """Return what `open_steps` rest on, also through steps that are settled themselves.
 

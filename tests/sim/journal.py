@@ -69,6 +69,8 @@ class JournalReader:
             self.revisions[change.key] = change.mod_revision if change.value is not None else 0
         if not trusted:
             self._bounded()
+            for node in {node_of(change.key) for change in batch.changes if kind_of(change.key) == "cmd"}:
+                self._bounded_on_node(node)
 
     def _check_all(self, batch: Changes) -> None:
         must(16, len(batch.changes) <= MAX_OPS, "a commit of", len(batch.changes))
@@ -96,7 +98,6 @@ class JournalReader:
                 command = decoded(Command, change.value)
                 self._current(command.phase, "a command")
                 self._behind_barrier(change.key, command.phase)
-                self._bounded_on_node(change.key, command)
             case "barrier-request":
                 self._current(decoded(Barrier, change.value).phase, "a request")
             case "barrier":
@@ -196,15 +197,23 @@ class JournalReader:
         assert head is not None
         must(3, phase == head.phase, what, "of", phase, "in", head.phase)
 
-    def _bounded_on_node(self, key: str, command: Command) -> None:
+    def _bounded_on_node(self, node: str) -> None:
         """Few commands wait for a node at once: whoever gives one knows of the others, or of more."""
-        open_keys = {key}
-        for other, given in self.commands.items():
-            if node_of(other) == node_of(key) and given.phase == command.phase:
-                record = self.records.get(other.replace("/cmd/", "/step/"))
-                if record is None or record.mark.in_flight:
-                    open_keys.add(other)
-        must(16, len(open_keys) <= PER_NODE, "commands under way on one node:", len(open_keys))
+        given = {key: command for key, command in self.commands.items() if node_of(key) == node}
+        newest = max(command.phase for command in given.values())
+        waiting = [
+            key
+            for key, command in given.items()
+            if command.phase == newest and not self._answered(key, command)
+        ]
+        must(16, len(waiting) <= PER_NODE, "commands under way on one node:", len(waiting))
+
+    def _answered(self, key: str, command: Command) -> bool:
+        record = self.records.get(key.replace("/cmd/", "/step/"))
+        if record is None or record.mark.in_flight:
+            return False
+        settled = (Mark.UNDONE,) if command.phase.undoing else SETTLED
+        return record.mark in settled or (record.phase, record.attempt) == (command.phase, command.attempt)
 
     def _bounded(self) -> None:
         bound = len(self.plan.steps) * BYTES_PER_STEP

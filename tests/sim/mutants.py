@@ -3,55 +3,19 @@
 `make mutants` shows how many random schedules each lives through; `by` names a test that kills it, and
 test_mutants.py sees that it does.
 
-A mutation replaces a text inside one function's source, which must be there exactly once: so the list cannot
-outlive what it is about.
+Those about the parts of a plan are in `mutants_of_parts`.
 """
 
 from __future__ import annotations
-
-import inspect
-import sys
-import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-import pytest
 
 from reconciler.agent.executor import Executor
 from reconciler.engine import journal, lock
 from reconciler.engine.applier import Applier
 from reconciler.engine.mirror import Mirror
 from reconciler.txn import machine
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """One mutation: in `owner`'s function `name`, `old` becomes `new`."""
-
-    title: str
-    owner: Any
-    name: str
-    old: str
-    new: str
-    by: str  #: the named test that kills it: of this folder, ``module:name`` of another, or ``seed N``
-
-    def __str__(self) -> str:
-        return self.title.replace(" ", "-")
-
-    def apply(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Put the mutated function in the place of the real one, until the test ends."""
-        real: Callable[..., Any] = inspect.unwrap(getattr(self.owner, self.name))
-        source = textwrap.dedent(inspect.getsource(real))
-        assert source.count(self.old) == 1, f"{self.title}: {source.count(self.old)} times in {self.name}"
-        scope: dict[str, Any] = {}
-        module = sys.modules[real.__module__]
-        exec(compile(source.replace(self.old, self.new), f"<{self.title}>", "exec"), vars(module), scope)
-        monkeypatch.setattr(self.owner, self.name, scope[self.name])
-        for other in list(sys.modules.values()):  # those that have imported it by name
-            if getattr(other, self.name, None) is real:
-                monkeypatch.setattr(other, self.name, scope[self.name])
-
+from reconciler.txn.state import TxnState
+from tests.sim.mutant import Mutant
+from tests.sim.mutants_of_parts import MUTANTS_OF_PARTS
 
 MUTANTS = (
     # ---- journal before effect
@@ -214,48 +178,48 @@ MUTANTS = (
         "needs are not waited for",
         machine,
         "_do_moves",
-        "and done.issuperset(s.needs)",
-        "",
+        "if done.issuperset(s.needs) and not",
+        "if not",
         by="test_a_claim_from_before_the_turn_comes_to_nothing",
     ),
     Mutant(
         "a failed step is not undone",
-        machine,
+        TxnState,
         "settled_backward",
-        "(None, Mark.REFUSED, Mark.UNDONE)",
-        "(None, Mark.REFUSED, Mark.UNDONE, Mark.FAILED)",
+        "(None, Mark.REFUSED, Mark.UNDONE, Mark.PASSED)",
+        "(None, Mark.REFUSED, Mark.UNDONE, Mark.PASSED, Mark.FAILED)",
         by="test_an_undo_that_fails_once_is_tried_again",
     ),
     Mutant(
         "a claimed step is not undone",
-        machine,
+        TxnState,
         "settled_backward",
-        "(None, Mark.REFUSED, Mark.UNDONE)",
-        "(None, Mark.REFUSED, Mark.UNDONE, Mark.CLAIMED)",
+        "(None, Mark.REFUSED, Mark.UNDONE, Mark.PASSED)",
+        "(None, Mark.REFUSED, Mark.UNDONE, Mark.PASSED, Mark.CLAIMED)",
         by="test_a_node_that_dies_in_a_step_leaves_it_in_doubt",
     ),
     Mutant(
         "a failed undo is forgotten",
-        machine,
+        TxnState,
         "settled_backward",
-        "(None, Mark.REFUSED, Mark.UNDONE)",
-        "(None, Mark.REFUSED, Mark.UNDONE, Mark.UNDO_FAILED)",
+        "(None, Mark.REFUSED, Mark.UNDONE, Mark.PASSED)",
+        "(None, Mark.REFUSED, Mark.UNDONE, Mark.PASSED, Mark.UNDO_FAILED)",
         by="test_an_undo_that_fails_once_is_tried_again",
     ),
     Mutant(
         "undone in forward order",
         machine,
         "_undo_moves",
-        "if s.step_id not in blocked]",
-        "if not {o.step_id for o in open_steps}.intersection(s.needs)]",
+        "if s.step_id not in blocked and",
+        "if not {o.step_id for o in open_steps}.intersection(s.needs) and",
         by="test_an_undo_that_fails_once_is_tried_again",
     ),
     Mutant(
         "undone in any order",
         machine,
         "_undo_moves",
-        "if s.step_id not in blocked]",
-        "]",
+        "if s.step_id not in blocked and",
+        "if",
         by="test_an_undo_that_fails_once_is_tried_again",
     ),
     Mutant(
@@ -270,8 +234,8 @@ MUTANTS = (
         "what is in doubt on a dead node counts as undone",
         machine,
         "_undo_moves",
-        "Finish(HeadState.STUCK, f'the agent",
-        "Finish(HeadState.ROLLED_BACK, f'the agent",
+        "Finish(HeadState.STUCK, _said",
+        "Finish(HeadState.ROLLED_BACK, _said",
         by="test_a_node_that_dies_in_a_step_leaves_it_in_doubt",
     ),
     Mutant(
@@ -327,7 +291,7 @@ MUTANTS = (
     Mutant(
         "the turn is no phase of its own",
         Applier,
-        "_make",
+        "_turn",
         "phase=Phase(self._epoch, 1)",
         "phase=state.head.phase",
         by="test_a_claim_from_before_the_turn_comes_to_nothing",
@@ -335,15 +299,15 @@ MUTANTS = (
     Mutant(
         "turned past the pivot",
         machine,
-        "_do_moves",
-        "if state.past_pivot:",
-        "if False:",
+        "_no_way_forward",
+        "and not any(state.past_pivot(p) for p in open_parts)",
+        "",
         by="tests.unit.txn.test_machine:test_past_the_pivot_a_failure_is_stuck_once_nothing_is_under_way",
     ),
     Mutant(
         "the turn does not compare the pivot's claim",
         Applier,
-        "_make",
+        "_turn",
         "self._unclaimed(state)",
         "()",
         by="tests.unit.engine.test_applier:test_a_turn_compares_that_nothing_behind_the_point_of_no_return_was_claimed",
@@ -397,4 +361,5 @@ MUTANTS = (
         "",
         by="test_the_head_is_put_over_another",
     ),
+    *MUTANTS_OF_PARTS,
 )

@@ -113,6 +113,14 @@ def _cached_parts(rollback: Rollback, on_crash: OnCrash) -> Scenario:
 
 
 @cache
+def _many() -> Scenario:
+    """A volume with many bricks on few nodes: more is ready at once than a node is given at once."""
+    bricks = ", ".join(f'"gs{i % 3 + 1}:/b/m{i}"' for i in range(18))
+    text = f"name: many\ntype: distribute\nacknowledge: [{{code: GS204, reason: x}}]\nbricks: [{bricks}]\n"
+    return Scenario(name="many", plan=_plan(cluster(text), {}, at=NOW))
+
+
+@cache
 def _option() -> Scenario:
     before = _one()
     entries, cells = _applied(before)
@@ -162,6 +170,7 @@ _SCENARIOS = {
     "parts-all": lambda: _parts(Rollback.ALL),
     "parts-none": lambda: _parts(Rollback.NONE),
     "parts-crash": lambda: _parts(on_crash=OnCrash.ROLLBACK),
+    "many": _many,
     "option": _option,
     "delete": _delete,
     "wide": _wide,

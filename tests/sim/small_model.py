@@ -177,7 +177,8 @@ def _driving(state: State, one: Driving) -> str:
     effects = [_commit(e.commit) if isinstance(e, engine.Write) else repr(e) for e in one.effects]
     answers = [_answer(state, answer) for answer in (*one.answers, None, *one.unanswered)]
     horizon = (_unheard(state, one.heard), _unheard(state, mirror.revision), it._stopping)
-    return f"epoch={it._epoch} {horizon} {_known(mirror.entries)} {pending} {effects} {answers}"
+    mine = f"{sorted(it._written.items())} {sorted(it._tried)}"
+    return f"epoch={it._epoch} {horizon} {_known(mirror.entries)} {pending} {mine} {effects} {answers}"
 
 
 def _answer(state: State, event: engine.Event | None) -> str:

@@ -194,7 +194,9 @@ def _copy_applier(it: Applier) -> Applier:
     known = it._mirror
     made._mirror = Mirror(CLUSTER, dict(known.entries), known.revision, dict(known._decoded))
     made._pending, made._gone_since = dict(it._pending), dict(it._gone_since)
-    made._told, made._since = dict(it._told), dict(it._since)
+    made._written, made._tried = dict(it._written), set(it._tried)
+    made._telling = copy(it._telling)
+    made._telling._told, made._telling._since = dict(it._telling._told), dict(it._telling._since)
     return made
 
 

@@ -26,7 +26,7 @@ from tests.sim.world import Trouble
 ALL = os.environ.get("GLUSTER_STATE_CRASH") == "all"
 KILLS = ("before", "after")
 SILENCES = ("unsent", "unheard", "late")
-STRIDES = {"one": 4, "several": 29}
+STRIDES = {"one": 4, "several": 29, "parts": 3, "parts-all": 7}
 
 
 def points(
@@ -59,7 +59,9 @@ def last_step(name: str, *, on_a_node: bool = True) -> int:
 
 
 @pytest.mark.parametrize("what", KILLS)
-@pytest.mark.parametrize("name", ["option", "delete", "one", "several", "wide", "wide-delete"])
+@pytest.mark.parametrize(
+    "name", ["option", "delete", "one", "several", "parts", "parts-all", "wide", "wide-delete"]
+)
 def test_a_plan_is_carried_out_whoever_is_killed(name: str, what: str) -> None:
     for point in points(name, (what,)):
         assert check(prepared(name, point)) is HeadState.COMMITTED, point

@@ -10,6 +10,7 @@ import pytest
 
 from tests.sim import test_crashes as crashes
 from tests.sim import test_damage as damage
+from tests.sim import test_parts as parts
 from tests.sim import test_regressions as regressions
 from tests.sim.cases import drawn, play
 from tests.sim.mutants import MUTANTS, Mutant
@@ -21,7 +22,7 @@ def named(name: str) -> Callable[[], object]:
     if name.startswith("seed "):
         return partial(play, drawn(int(name.removeprefix("seed "))))
     place, colon, name_there = name.partition(":")
-    modules = (importlib.import_module(place),) if colon else (crashes, damage, regressions)
+    modules = (importlib.import_module(place),) if colon else (crashes, damage, regressions, parts)
     for module in modules:
         found: Callable[[], object] | None = getattr(module, name_there or name, None)
         if found is not None:

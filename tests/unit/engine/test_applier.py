@@ -214,6 +214,16 @@ def test_a_write_under_way_is_not_made_twice() -> None:
     assert made.writes() == []
 
 
+def test_an_answer_to_a_batch_counts_for_all_its_keys() -> None:
+    made = bench()
+    (first,) = made.writes()
+    made.send(Answered(first.tag, None))
+    assert made.effects == [Reload()]
+    made.effects = []
+    made.applier._pending.pop(command_key(1), None)
+    assert made.applier._pending == {}
+
+
 def test_a_lost_race_is_settled_by_listing_again() -> None:
     made = bench()
     (first,) = made.writes()
