@@ -40,13 +40,6 @@ class InTurn:
         return ready[self._turn % len(ready)]
 
 
-class AgentsFirst:
-    """Agents go as far as they can before an engine makes its next step."""
-
-    def pick(self, ready: list[Process]) -> Process:
-        return min(ready, key=lambda process: not process.name.startswith("agent"))
-
-
 class AtRandom:
     """By a seed; now and then somebody is kept waiting for a long time. `picked` is what came of it."""
 

@@ -15,12 +15,11 @@ from reconciler.controller.settling import take_up
 from reconciler.engine.lock import acquire
 from reconciler.errors import Blocked
 from reconciler.txn.machine import MAX_ATTEMPTS
-from reconciler.txn.record import HeadState, LockRecord, Mark
+from reconciler.txn.record import HeadState, LockRecord, Mark, StepRecord
 from tests.sim.engines import Job
 from tests.sim.faults import Point
 from tests.sim.runs import AGENTS, Run, check, judge, prepared
 from tests.sim.scenarios import CLUSTER, scenario
-from tests.sim.schedules import AgentsFirst
 from tests.sim.world import Trouble
 
 ALL = os.environ.get("GLUSTER_STATE_CRASH") == "all"
@@ -226,6 +225,28 @@ def test_a_stop_at_any_time_is_paused_and_can_go_either_way() -> None:
             judge(run, head.state)
 
 
+def test_a_stop_while_an_answer_is_missing_waits_for_it() -> None:
+    # What it has written without an answer is claimed before it has heard of it.
+    run = prepared("option", Point("applier", 4, "unheard"))
+    run.sim.run(lambda: bool(run.applier._unanswered))
+    run.applier.stopped = True
+    run.sim.run(lambda: any(record.mark.in_flight for record in records_of(run)))
+    run.applier.stopped = False
+    run.applier.ask_to_stop()
+    head = run.go()
+    assert head is not None
+    assert head.state is HeadState.PAUSED
+    assert not any(record.mark.in_flight for record in records_of(run)), "paused with a step under way"
+    assert run.settle(Job.RESUME).state is HeadState.COMMITTED
+    judge(run, HeadState.COMMITTED)
+
+
+def records_of(run: Run) -> list[StepRecord]:
+    """Return the records of all steps that were touched."""
+    found = (run.sim.world.record(step) for step in run.sim.scenario.plan.steps)
+    return [record for record in found if record is not None]
+
+
 def test_a_lost_lease_at_any_time_hands_over() -> None:
     for at in range(5, 120, 1 if ALL else 5):
         run = prepared("option")
@@ -306,15 +327,15 @@ def test_a_claim_from_before_the_turn_comes_to_nothing() -> None:
 
 
 def test_a_command_from_before_the_turn_is_never_given() -> None:
-    # The third command gets no answer; before it is given again, the first was refused.
-    for later in (2, 4, 8, 16, 32):
-        run = prepared(
-            "option",
-            Point("applier", 6, "late", later),
-            trouble={1: Trouble("refuse")},
-            schedule=AgentsFirst(),
-        )
-        assert check(run) is HeadState.ROLLED_BACK, later
+    # A second try gets no answer, and arrives when a refusal elsewhere has turned the transaction.
+    for number in (5, 6):
+        for later in (2, 4, 8, 16, 32):
+            run = prepared(
+                "option",
+                Point("applier", number, "late", later),
+                trouble={1: Trouble("refuse", 1, retryable=True), 3: Trouble("refuse")},
+            )
+            assert check(run) is HeadState.ROLLED_BACK, (number, later)
 
 
 # ---------------------------------------------------------------- others

@@ -9,13 +9,32 @@ from tests.sim.schedules import order
 __all__ = ["Case", "Mishap", "Point", "order", "play"]  # what a pasted case is written with
 
 
+def test_an_engine_does_not_compare_the_head() -> None:
+    # invariant 3, if an engine does not compare the head
+    play(
+        Case(
+            plan="parts-none",
+            mishaps=(
+                Mishap(at=273, what="cut", who="agent3", seconds=12.0),
+                Mishap(at=308, what="lag", who="applier", seconds=60.0),
+                Mishap(at=98, what="cut", who="agent3", seconds=9.5),
+            ),
+        )
+    )
+
+
 def test_an_engine_does_not_compare_what_it_overwrites() -> None:
     # invariant 14, if an engine does not compare what it overwrites
     play(
         Case(
             plan="one",
-            points=(Point(who="applier", number=10, what="late", later=60, seconds=30.0),),
-            mishaps=(Mishap(at=45, what="stop", who="agent3", seconds=60.0),),
+            picks=order("applier"),
+            points=(Point(who="steward", number=5, what="late", later=3, seconds=5.0),),
+            mishaps=(
+                Mishap(at=57, what="lag", who="agent3", seconds=31.0),
+                Mishap(at=45, what="lease", who="applier", seconds=3.0),
+            ),
+            rivals=1,
         )
     )
 
@@ -25,8 +44,8 @@ def test_a_takeover_goes_forward_again() -> None:
     play(
         Case(
             plan="delete",
-            points=(Point(who="applier", number=24, what="before", later=3, seconds=5.0),),
-            trouble=((7, "refuse", 2, False),),
+            mishaps=(Mishap(at=249, what="unlock", who="", seconds=31.0),),
+            trouble=((9, "half", 1, False),),
         )
     )
 
