@@ -60,11 +60,12 @@ def record(number: int, mark: Mark, phase: Phase, **more: object) -> StepRecord:
 class Journal:
     """A store with the lock held, the plan frozen and the head written."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Plan = PLAN) -> None:
+        self.plan = plan
         self.store = MemoryStore(inline=True)
         self.epoch = self.lock("first")
         self.phase = Phase(self.epoch, 0)
-        self.head = begin(self.store, CLUSTER, PLAN, head(self.phase), self.epoch)
+        self.head = begin(self.store, CLUSTER, plan, head(self.phase), self.epoch)
 
     def lock(self, holder: str) -> int:
         """Take the lock away from whoever has it; return the new epoch."""

@@ -266,10 +266,26 @@ def parse_document(text: str) -> Plan:
             hint="plan again, and review the new plan",
         )
     plan = read_plan(body)
+    astray = _astray(plan.steps)
+    if astray is not None:
+        raise PlanError(
+            f"the plan contradicts itself: step {astray.step_id} rests on what is no part of its own",
+            hint="plan again with this program",
+        )
     different = _difference(_body(plan), body, "plan")
     if different:
         raise PlanError(f"the plan contradicts itself at {different}", hint="plan again with this program")
     return plan
+
+
+def _astray(steps: tuple[Step, ...]) -> Step | None:
+    """Return a step that rests on a later one, or on another part than its own and the cluster's."""
+    part_of = {step.step_id: step.part for step in steps}
+    for step in steps:
+        own = (0, step.part)
+        if any(need >= step.step_id or part_of.get(need) not in own for need in step.needs):
+            return step
+    return None
 
 
 def _difference(ours: Json, theirs: Json, path: str) -> str:

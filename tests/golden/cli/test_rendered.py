@@ -28,6 +28,8 @@ from reconciler.model.report import (
     DaemonStatus,
     NodeStatus,
     Outcome,
+    PartReport,
+    PartState,
     ProgressEvent,
     ProgressKind,
     TxnStep,
@@ -128,6 +130,22 @@ ENDS = (
         ),
     ),
     ApplyResult(outcome=Outcome.HANDED_OVER, txn=TxnId("t-4"), exit_code=7, message="Our lease ended."),
+    ApplyResult(
+        outcome=Outcome.PARTLY,
+        txn=TxnId("t-5"),
+        exit_code=11,
+        message='volume/b: step 9 "start" failed on gs2: the port is taken',
+        parts=(
+            PartReport(part=0, address=Address("cluster"), state=PartState.COMMITTED),
+            PartReport(part=1, address=Address("volume/a"), state=PartState.COMMITTED),
+            PartReport(
+                part=2,
+                address=Address("volume/b"),
+                state=PartState.ROLLED_BACK,
+                reason=f'step 9 "start" failed on gs2: {HOSTILE}',
+            ),
+        ),
+    ),
 )
 
 TXN = TxnSummary(
@@ -248,6 +266,19 @@ CASES: dict[str, Callable[[Style], list[str]]] = {
         [TXN, replace(TXN, txn=TxnId("t-00AA"), state="committed", done=3)]
     ),
     "txn-show": lambda style: render_txn.details(TXN, style),
+    "txn-show-parts": lambda style: render_txn.details(
+        replace(
+            TXN,
+            steps=tuple(replace(s, part=p) for s, p in zip(TXN.steps, (2, 2, 1), strict=True)),
+            parts=(
+                PartReport(part=1, address=Address("volume/a"), state=PartState.OPEN),
+                PartReport(
+                    part=2, address=Address("volume/home"), state=PartState.STUCK, reason="its undo failed"
+                ),
+            ),
+        ),
+        style,
+    ),
     "plan-hostile": lambda style: render_plan.render(
         replace(
             BLOCKED,

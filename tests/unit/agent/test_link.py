@@ -16,13 +16,15 @@ from reconciler.agent.memory import NodeMemory
 from reconciler.agent.node import Node
 from reconciler.errors import PlanError, StepError, StoreUnavailable
 from reconciler.model import keys
+from reconciler.model.codec import encode
+from reconciler.model.configured import Retained
 from reconciler.model.ids import ClusterId, PeerName, TxnId
 from reconciler.ports.node import Call, Checked, Effect
 from reconciler.ports.store import Entry
 from reconciler.txn.record import HeadState
 from tests.plan_samples import CREATE, node
 from tests.txn_samples import CLUSTER, PLAN, TXN, Journal
-from tests.volume_samples import MemoryFiles
+from tests.volume_samples import MemoryFiles, volume
 
 STEP = next(step for step in CREATE.steps if step.volume is not None and step.node is not None)
 
@@ -170,6 +172,31 @@ def test_what_is_staged_goes_with_a_transaction_that_was_rolled_back_or_removed(
     unstaged: list[str] = []
     held = types.SimpleNamespace(staged=types.SimpleNamespace(txn=TXN))
     table = types.SimpleNamespace(volumes=lambda: {"v": held}, unstage=unstaged.append)
+    made._node.parts.table = table  # type: ignore[misc]
+    made._executor = types.SimpleNamespace(busy=False)  # type: ignore[assignment]
+    made._settle_staged()
+    assert bool(unstaged) is forgotten
+
+
+@pytest.mark.parametrize(
+    ("generation", "retained", "forgotten"),
+    [(None, False, True), (1, False, True), (2, False, False), (None, True, False)],
+)
+def test_of_a_partly_committed_transaction_what_became_the_configuration_stays_staged_until_it_is_here(
+    generation: int | None, retained: bool, forgotten: bool
+) -> None:
+    journal = Journal()
+    journal.write_head(HeadState.PARTLY, journal.phase)
+    record = volume("home", 2)
+    if generation is not None:
+        agreed = replace(record, generation=generation, bricks=())
+        journal.put(keys.volume(CLUSTER, record.volume_id), encode(agreed))
+    if retained:
+        journal.put(keys.retained(CLUSTER, record.volume_id), encode(Retained(volume=record, deleted_at=1)))
+    made = link(None, journal.store)
+    unstaged: list[str] = []
+    held = types.SimpleNamespace(staged=types.SimpleNamespace(txn=TXN, record=record))
+    table = types.SimpleNamespace(volumes=lambda: {record.volume_id: held}, unstage=unstaged.append)
     made._node.parts.table = table  # type: ignore[misc]
     made._executor = types.SimpleNamespace(busy=False)  # type: ignore[assignment]
     made._settle_staged()

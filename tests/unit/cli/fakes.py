@@ -48,6 +48,8 @@ class FakeSession:
     during_apply: Callable[[StopRequest], None] = lambda stop: None
     asked: list[object] = field(default_factory=list)
     connection: Connection | None = None
+    desired: Desired | None = None
+    parallel: int = 0
     closed: int = 0
 
     # the composition root's part
@@ -81,6 +83,7 @@ class FakeSession:
 
     def plan(self, desired: Desired, *, allow: tuple[str, ...], progress: Progress) -> Plan:
         progress(ProgressEvent(kind=ProgressKind.NOTE, text="observing gs1"))
+        self.desired = desired
         self._ask("plan", desired.spec.name, allow)
         return self.planned
 
@@ -89,6 +92,7 @@ class FakeSession:
         return self.planned
 
     def apply(self, plan: Plan, *, progress: Progress, stop: StopRequest, parallel: int) -> ApplyResult:
+        self.parallel = parallel
         self._ask("apply", plan.plan_id)
         progress(ProgressEvent(kind=ProgressKind.STARTED, step=StepId(1), total=1, op="brick.start"))
         self.during_apply(stop)

@@ -20,12 +20,15 @@ from reconciler import errors, wiring
 from reconciler.cli import session as protocols
 from reconciler.cli.root import run
 from reconciler.cli.session import StopRequest
+from reconciler.model.cluster import OnCrash, Rollback
 from reconciler.model.ids import PeerName, TxnId
 from reconciler.model.report import ApplyResult, Connection, Outcome
 from reconciler.plan.document import canonical_text, digest, document
+from reconciler.txn.state import PARALLEL
 from tests.command_lines import commands, problems_of
 from tests.plan_samples import BLOCKED, CREATE, DRIFT, EMPTY, UNSEEN
 from tests.unit.cli.fakes import FakeSession
+from tests.unit.desired.declarations import REP3, cluster
 
 YAML = """
 apiVersion: gluster-state.io/v1
@@ -122,6 +125,55 @@ def test_a_saved_plan_is_shown_and_applied_as_it_was(
     assert run(["apply", str(out), *LINK], lambda: again) == 0
     assert again.asked == [("apply", CREATE.plan_id)]
     assert "[1/1] brick.start … done 0.3s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]])
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ([], (Rollback.NONE, OnCrash.ROLLBACK)),
+        (["--rollback=all"], (Rollback.ALL, OnCrash.ROLLBACK)),
+        (["--on-crash=continue"], (Rollback.NONE, OnCrash.CONTINUE)),
+    ],
+)
+def test_flags_choose_what_a_failure_and_a_crash_do_and_win_over_the_declaration(
+    session: FakeSession,
+    tmp_path: Path,
+    command: list[str],
+    words: list[str],
+    wanted: tuple[Rollback, OnCrash],
+) -> None:
+    file = tmp_path / "modes.yaml"
+    file.write_text(cluster(REP3, spec="apply: {rollback: none, onCrash: rollback}\n"))
+    run([*command, "-f", str(file), *words, *LINK], lambda: session)
+    assert session.desired is not None
+    assert (session.desired.spec.rollback, session.desired.spec.on_crash) == wanted
+
+
+def test_a_saved_plan_is_applied_with_the_modes_that_it_says(session: FakeSession, plan_file: str) -> None:
+    assert run(["apply", plan_file, "--rollback=change", "--on-crash=continue", *LINK], lambda: session) == 0
+    assert session.asked == [("apply", CREATE.plan_id)]
+
+
+@pytest.mark.parametrize("words", ["--rollback=none", "--on-crash=rollback"])
+def test_a_saved_plan_is_not_applied_with_other_modes_than_it_was_reviewed_with(
+    session: FakeSession, plan_file: str, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    assert run(["apply", plan_file, words, *LINK], lambda: session) == 64
+    assert f"plan again with {words}" in capsys.readouterr().err
+    assert session.asked == []
+
+
+@pytest.mark.parametrize(("words", "bound"), [([], PARALLEL), (["--parallel", "3"], 3)])
+def test_a_bound_of_commands_under_way_is_handed_on(
+    session: FakeSession, plan_file: str, words: list[str], bound: int
+) -> None:
+    assert run(["apply", plan_file, *words, *LINK], lambda: session) == 0
+    assert session.parallel == bound
+
+
+def test_nothing_at_once_is_no_bound(session: FakeSession, plan_file: str) -> None:
+    assert run(["apply", plan_file, "--parallel", "0", *LINK], lambda: session) == 64
 
 
 def test_a_plan_that_cannot_be_written_leaves_nothing_behind(

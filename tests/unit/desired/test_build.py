@@ -8,7 +8,7 @@ from reconciler.desired.groups import GROUPS_10_3
 from reconciler.desired.load import load
 from reconciler.diagnostics import Severity
 from reconciler.errors import DesiredStateError
-from reconciler.model.cluster import IsolatedStart, PeerState
+from reconciler.model.cluster import IsolatedStart, OnCrash, PeerState, Rollback
 from reconciler.model.ids import Address
 from reconciler.model.volume import DeletionPolicy, RestartPolicy, Shape, VolumeState, VolumeType
 from tests.unit.desired.declarations import HEAD, REP3, cluster, desired, errors, findings
@@ -22,6 +22,7 @@ def test_defaults_of_everything() -> None:
     spec = desired(cluster(REP3)).spec
     assert (spec.failure_domain, spec.brick_ports, spec.unprotect_delay_s) == ("host", (61000, 65535), 600.0)
     assert spec.isolated_start is IsolatedStart.WAIT
+    assert (spec.rollback, spec.on_crash) == (Rollback.CHANGE, OnCrash.CONTINUE)
     volume = spec.volumes[0]
     assert (volume.state, volume.deletion_policy) == (VolumeState.STARTED, DeletionPolicy.PROTECT)
     assert (volume.restart.policy, volume.restart.delay_s) == (RestartPolicy.ON_CRASH, 3.0)
@@ -110,11 +111,12 @@ def test_settings_of_the_cluster_are_read() -> None:
     spec = desired(
         cluster(
             spec="failureDomain: zone\nports: {bricks: 50000-50100}\nunprotectDelay: 1h30m\n"
-            "isolatedStart: start\n"
+            "isolatedStart: start\napply: {rollback: none, onCrash: rollback}\n"
         ).replace("zone: c", "zone: c, state: lost")
     ).spec
     assert (spec.failure_domain, spec.brick_ports, spec.unprotect_delay_s) == ("zone", (50000, 50100), 5400.0)
     assert spec.isolated_start is IsolatedStart.START
+    assert (spec.rollback, spec.on_crash) == (Rollback.NONE, OnCrash.ROLLBACK)
     assert spec.peers[2].state is PeerState.LOST
 
 

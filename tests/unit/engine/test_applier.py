@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from reconciler.engine.applier import GONE_AFTER_S, MAX_TAKEOVERS, Applier
+from reconciler.engine.journal import reopen
 from reconciler.engine.messages import (
     Answered,
     Effect,
@@ -21,6 +22,7 @@ from reconciler.engine.messages import (
     Write,
 )
 from reconciler.model import keys
+from reconciler.model.cluster import OnCrash
 from reconciler.model.codec import decode, encode
 from reconciler.model.configured import Secret
 from reconciler.model.ids import StepId
@@ -101,7 +103,7 @@ def bench(journal: Journal | None = None, *, epoch: int | None = None, live: boo
     applier = Applier(
         CLUSTER,
         TXN,
-        PLAN,
+        journal.plan,
         epoch=epoch or journal.epoch,
         holder="me",
         secret=secret,
@@ -296,6 +298,51 @@ def test_a_takeover_opens_a_new_phase_in_the_same_direction_before_anything_else
         taken = made.head()
         assert taken.phase == Phase(made.applier._epoch, direction)
         assert (taken.state, taken.attempts) == (state, 2)
+
+
+def test_an_orphan_turns_in_the_write_that_takes_it_over_if_its_plan_says_so() -> None:
+    for state, written in ((None, 1), (Mark.CLAIMED, 0)):
+        journal = Journal(replace(PLAN, on_crash=OnCrash.ROLLBACK))
+        journal.write_record(1, Mark.DONE, journal.phase)
+        if state is not None:
+            for number in (2, 3):
+                journal.write_record(number, Mark.DONE, journal.phase)
+            pivot = StepRecord(step=StepId(4), mark=state, phase=journal.phase)
+            journal.put(keys.engine_step(CLUSTER, TXN, StepId(4)), encode(pivot))
+        made = bench(journal, epoch=journal.lock("second"))
+        assert made.perform() == [HEAD]
+        taken = made.head()
+        assert (taken.phase, taken.attempts) == (Phase(made.applier._epoch, written), 2)
+        assert taken.state is (HeadState.ROLLING_BACK if written else HeadState.RUNNING)
+        assert ("has gone" in taken.reason) is bool(written)
+
+
+def test_whoever_resumes_an_orphan_by_hand_goes_forward() -> None:
+    journal = Journal(replace(PLAN, on_crash=OnCrash.ROLLBACK))
+    epoch = journal.lock("second")
+    reopen(journal.store, CLUSTER, journal.head, epoch, undo=False)
+    made = bench(journal, epoch=epoch)
+    assert made.perform() == [command_key(1), command_key(2)]
+
+
+def test_a_step_that_is_dispensable_is_passed_over_when_its_node_is_gone_and_nothing_claims_it_then() -> None:
+    first, second, third, last = PLAN.steps
+    steps = (replace(first, dispensable=True), second, replace(third, node=B), last)
+    journal = Journal(replace(PLAN, steps=steps))
+    journal.live(B)
+    made = bench(journal, live=False)
+    made.perform()
+    made.listen()
+    made.send(Tick(101.0 + GONE_AFTER_S, 1_800_000_046))
+    key = keys.node_step(CLUSTER, A, TXN, StepId(1))
+    (write,) = made.writes()
+    assert ModifiedAt(key, 0) in write.commit.when, "had it been claimed, this would not be written"
+    assert made.journal.store.commit(write.commit).succeeded
+    made.listen()
+    entry = made.journal.store.read(key)
+    assert entry is not None
+    assert decode(StepRecord, entry.value).mark is Mark.PASSED
+    assert ProgressKind.PASSED in made.told()
 
 
 def test_a_transaction_taken_up_too_often_is_paused() -> None:

@@ -76,6 +76,14 @@ def _resealed(**changes: object) -> str:
             {"summary": {**document.summary(OPTIONS), "change": 0}},
             r"contradicts itself at plan\.summary\.change",
         ),
+        (
+            {"steps": [{**s, "part": n} for n, s in enumerate(document.document(OPTIONS)["steps"], 1)]},  # type: ignore[dict-item,arg-type]
+            r"step 2 rests on what is no part of its own",
+        ),
+        (
+            {"steps": [{**s, "depends_on": [s["id"]]} for s in document.document(OPTIONS)["steps"]]},  # type: ignore[dict-item,union-attr,index,call-overload]
+            r"step 1 rests on what is no part of its own",
+        ),
         ({"exit_code": 0}, r"contradicts itself at plan\.exit_code"),
         ({"applyable": 1}, r"contradicts itself at plan\.applyable"),
         ({"note": "harmless"}, r"contradicts itself at plan\.note"),
