@@ -50,6 +50,7 @@ def documents(draw: st.DrawFn) -> Document:
         "spec": {
             "unprotectDelay": draw(st.sampled_from(["5s", "10m"])),
             "isolatedStart": draw(st.sampled_from(["wait", "start"])),
+            "apply": {"rollback": draw(st.sampled_from(["change", "all", "none"]))},
             "peers": [{"name": p, "address": f"10.0.0.{p[2:]}", "zone": draw(_ZONES)} for p in PEERS],
             "volumes": [draw(volumes(name, ports)) for name in names],
         },

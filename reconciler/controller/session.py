@@ -24,7 +24,7 @@ from reconciler.engine.driver import Driver
 from reconciler.engine.journal import begin, frozen_plan, heads, open_heads, txn_of
 from reconciler.engine.lock import Lock, acquire, holder_of
 from reconciler.engine.mirror import Mirror
-from reconciler.errors import Blocked, LockHeld, NotObserved, StalePlan
+from reconciler.errors import Blocked, JournalError, LockHeld, NotObserved, StalePlan, StoreError
 from reconciler.model import keys
 from reconciler.model.configured import ConfiguredCluster, Secret
 from reconciler.model.ids import ClusterId, NodeId, PeerName, TxnId, VolumeName
@@ -300,10 +300,16 @@ class ClusterSession:
         )
 
     def _parts(self, plan: Plan, head: Head) -> tuple[PartReport, ...]:
-        """Return where the parts of a transaction stand, by its journal."""
+        """Return where the parts of a transaction stand, by its journal; nothing if that cannot be read now.
+
+        The outcome is known by then, and more than an account of it.
+        """
         mirror = Mirror(self._cluster)
-        mirror.load(self._list())
-        return part_reports(mirror.state(plan, head))
+        try:
+            mirror.load(self._list())
+            return part_reports(mirror.state(plan, head))
+        except (StoreError, JournalError):
+            return ()
 
     def _others(self, txn: TxnId) -> str:
         """Say what became of a transaction that is not ours any more."""

@@ -119,7 +119,8 @@ def next_moves(state: TxnState) -> tuple[Move, ...]:
 
 def waiting_for(state: TxnState) -> tuple[Step, ...]:
     """Return the steps that a node has been told about and has not answered."""
-    return tuple(s for s in state.steps if _outstanding(state, s))
+    told = state.dispatched
+    return tuple(s for s in state.steps if s.step_id in told and _outstanding(state, s))
 
 
 def parked(state: TxnState) -> dict[int, str]:
@@ -250,6 +251,9 @@ def _moves_for(state: TxnState, ready: list[Step]) -> tuple[Move, ...]:
     """Return the moves for steps that are ready, as far as the bounds on commands under way allow."""
     moves: list[Move] = []
     held_back: dict[NodeId, bool] = {}  # by node, looked at once each
+    of_node: dict[NodeId | None, list[Step]] = {}
+    for step in state.steps:
+        of_node.setdefault(step.node, []).append(step)
     busy = Counter(s.node for s in waiting_for(state))
     room = state.parallel - sum(number for node, number in busy.items() if node not in state.dead)
     for step in ready:
@@ -257,7 +261,7 @@ def _moves_for(state: TxnState, ready: list[Step]) -> tuple[Move, ...]:
             moves.append(Perform(step))
             continue
         if step.node not in held_back:
-            held_back[step.node] = _needs_barrier(state, step.node)
+            held_back[step.node] = _needs_barrier(state, step.node, of_node[step.node])
             if held_back[step.node]:
                 moves.append(AskBarrier(step.node))
         if held_back[step.node] or _outstanding(state, step):
@@ -269,11 +273,10 @@ def _moves_for(state: TxnState, ready: list[Step]) -> tuple[Move, ...]:
     return tuple(moves)
 
 
-def _needs_barrier(state: TxnState, node: NodeId) -> bool:
-    """Return whether something of an older phase may still be going on on a node."""
+def _needs_barrier(state: TxnState, node: NodeId, mine: list[Step]) -> bool:
+    """Return whether something of an older phase may still be going on on a node, whose steps `mine` are."""
     if state.barriers.get(node, Phase(0, 0)) >= state.head.phase:
         return False
-    mine = [s for s in state.steps if s.node == node]
     records = (state.records.get(s.step_id) for s in mine)
     if any(r and r.mark.in_flight and r.phase < state.head.phase for r in records):
         return True
@@ -293,10 +296,12 @@ def _outstanding(state: TxnState, step: Step) -> bool:
     if phase != state.head.phase:
         return False
     record = state.records.get(step.step_id)
-    if record is None or record.mark.in_flight:
+    if record is None:
         return True
-    settled = (Mark.UNDONE,) if phase.undoing else (Mark.DONE, Mark.PASSED)
-    return record.mark not in settled and (record.phase, record.attempt) != (phase, attempt)
+    settled = record.mark is Mark.UNDONE if phase.undoing else record.mark in (Mark.DONE, Mark.PASSED)
+    if settled:
+        return False
+    return record.mark.in_flight or (record.phase, record.attempt) != (phase, attempt)
 
 
 def _in_flight(state: TxnState) -> bool:

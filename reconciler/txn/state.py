@@ -14,7 +14,7 @@ from reconciler.model.ids import Address, NodeId, StepId
 from reconciler.plan.step import Step
 from reconciler.txn.record import Head, Mark, Phase, StepRecord
 
-PARALLEL = 32  #: commands under way at once
+PARALLEL = 96  #: commands under way at once: what some 24 nodes are busy with
 PER_NODE = 4  #: of them on one node, which executes one after the other: the next is there when one ends
 
 

@@ -121,8 +121,8 @@ MUTANTS = (
         "no barrier at all",
         machine,
         "_needs_barrier",
-        "mine = [",
-        "return False\n    mine = [",
+        "if state.barriers.get(",
+        "if True or state.barriers.get(",
         by="test_a_claim_from_before_the_turn_comes_to_nothing",
     ),
     Mutant(
