@@ -164,9 +164,13 @@ def _lost_undo(state: TxnState, part: Part) -> str:
 def _passable(state: TxnState, step: Step) -> bool:
     """Return true if the plan goes on without a step: dispensable, never claimed, and its node is gone.
 
-    One that was claimed is in doubt: its effect may be going on, and an end must not come before that.
+    One that was claimed is in doubt: its effect may be going on, and an end must not come before that. A node
+    that is back does not do what rests on a step that was passed over there.
     """
-    return step.dispensable and step.node in state.dead and state.mark(step) is None
+    if not (step.dispensable and state.mark(step) is None):
+        return False
+    below = (state.steps[need - 1] for need in step.needs)
+    return step.node in state.dead or any(s.node == step.node and state.mark(s) is Mark.PASSED for s in below)
 
 
 def _do_moves(state: TxnState) -> tuple[Move, ...]:

@@ -161,6 +161,12 @@ def test_what_was_passed_over_counts_as_done_for_what_needs_it_and_for_the_end()
     assert numbers(next_moves(back)) == [1], "and for the way back: nothing of it is left to undo"
 
 
+def test_a_node_that_is_back_does_nothing_that_rests_on_what_was_passed_over_there() -> None:
+    steps = (served(1, A, 1), served(2, B, 1), served(3, A, 1, 1, 2), served(4, B, 1, 1, 2), _end(5, 1, 3, 4))
+    seen = state(DO, M.DONE, M.PASSED, steps=steps)
+    assert next_moves(seen) == (PassOver(steps[3]), Dispatch(steps[2], 1))
+
+
 def test_a_dispensable_step_in_doubt_is_not_passed_over() -> None:
     for mark in (M.CLAIMED, M.FAILED, M.REFUSED):
         seen = state(DO, M.DONE, mark, None, M.DONE, M.DONE, steps=SERVED, dead=frozenset({B}))
