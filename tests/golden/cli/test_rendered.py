@@ -38,6 +38,7 @@ from reconciler.model.report import (
 )
 from reconciler.model.volume import VolumeState
 from tests.plan_samples import ALL, BLOCKED, CREATE, DRIFT, OPTIONS, UNSEEN
+from tests.sim.scenarios import scenario
 
 HERE = Path(__file__).parent
 PLAIN = Style(width=100)
@@ -248,6 +249,7 @@ CASES: dict[str, Callable[[Style], list[str]]] = {
     **{
         f"plan-{name}": lambda style, plan=plan: render_plan.render(plan, style) for name, plan in ALL.items()
     },
+    "plan-parts": lambda style: render_plan.render(replace(scenario("parts").plan, drift=()), style),
     "plan-saved": lambda style: render_plan.saved_lines(CREATE, "prod.plan", style),
     "drift": lambda style: render_drift.render(DRIFT, style),
     "drift-none": lambda style: render_drift.render(OPTIONS, style),

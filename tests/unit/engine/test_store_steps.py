@@ -48,3 +48,10 @@ def test_a_deletion_policy_is_live_since_it_was_committed_not_since_it_was_plann
     old = replace(HOME, bricks=(), deletion_policy=before, policy_since=5) if before else None
     planned = replace(HOME, deletion_policy=policy, policy_since=5 if before is policy else 0)
     assert written(old, planned, now=900).policy_since == since
+
+
+def test_the_end_of_a_repair_writes_nothing_but_its_own_record() -> None:
+    step = replace(STEP, kind="volume.repaired")
+    plan = replace(CREATE, volumes={HOME.volume_id: HOME})
+    effect = effect_of(step, plan, {}, now=1, secret=lambda: Secret(username="u", password="p"))
+    assert (effect.early, effect.operations, effect.before) == ((), (), {})
