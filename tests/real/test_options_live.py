@@ -154,7 +154,7 @@ def test_an_xlator_compiled_today_runs_in_bricks_with_its_option(it: Lab, tmp_pa
     declare(**{"frob.mode": "fast"})
     assert "there is no option frob.mode" in it.plan("--catalogue", "10.3").stderr
     apply = ("apply", "-f", str(it.declaration), "--yes", "--catalogue")
-    failed = it.cli(*apply, str(own))  # the nodes' own libraries do not have it yet
+    failed = it.cli(*apply, str(own), "--rollback=all")  # the nodes' own libraries do not have it yet
     assert failed.returncode == 5
     assert "rolled back completely" in failed.stdout
     assert "type 'user/frob' is not valid or not found on this machine" in " ".join(failed.stdout.split())
