@@ -20,6 +20,7 @@ needs=(
     "nsenter util-linux"
     "losetup mount"
     "setfattr attr"
+    "strace strace"                 # the tests see and cut system calls with it
 )
 
 missing_packages() {

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.errors import StepError
-from reconciler.ports.node import Action, Checked, Effect
+from reconciler.ports.node import Action, Checked, Effect, Footprint
 
 if TYPE_CHECKING:
     from reconciler.model.configured import BrickRecord, VolumeRecord
@@ -68,6 +68,10 @@ class InspectBrick:
     def __init__(self, files: BrickFiles) -> None:
         self._files = files
 
+    def footprint(self, call: Call) -> Footprint:  # noqa: ARG002 - the protocol's signature
+        """Nothing."""
+        return Footprint()
+
     def check(self, call: Call) -> Checked:
         """Raise StepError if the place must not become, or is not, this brick."""
         self._inspect(call)
@@ -92,6 +96,11 @@ class PrepareBrick:
     def __init__(self, files: BrickFiles, runner: BrickRunner) -> None:
         self._files = files
         self._runner = runner
+
+    def footprint(self, call: Call) -> Footprint:
+        """The directory, those missing above it, and its stamps; nothing for a known brick."""
+        subject = _subject(call)
+        return Footprint() if _is_known(call) else self._files.footprint(subject.volume, subject.brick)
 
     def check(self, call: Call) -> Checked:
         """Tell how much is there; StepError for a place that is another's or unusable."""
@@ -124,12 +133,17 @@ class StartBrick:
         self._files = files
         self._runner = runner
 
+    def footprint(self, call: Call) -> Footprint:
+        """The process, its port, and what the node notes of it."""
+        subject = _subject(call)
+        return self._runner.footprint(subject.volume, subject.brick)
+
     def check(self, call: Call) -> Checked:
         """Tell whether it runs; StepError if the directory is not that brick."""
         subject = _subject(call)
         self._files.verify(subject.volume, subject.brick)
-        running = self._runner.running(subject.volume, subject.brick)
-        return Checked(effect=Effect.PRESENT if running else Effect.ABSENT, before={"running": running})
+        before = _image(self._runner, subject)
+        return Checked(effect=Effect.PRESENT if before["running"] else Effect.ABSENT, before=before)
 
     def do(self, call: Call, before: Args) -> Args:  # noqa: ARG002 - the protocol's signature
         """Start it and wait until it listens and has signed in. After a crash the running one is kept."""
@@ -148,11 +162,15 @@ class StopBrick:
     def __init__(self, runner: BrickRunner) -> None:
         self._runner = runner
 
+    def footprint(self, call: Call) -> Footprint:
+        """The process, its port, and what the node notes of it."""
+        subject = _subject(call, earlier_first=True)
+        return self._runner.footprint(subject.volume, subject.brick)
+
     def check(self, call: Call) -> Checked:
         """Tell whether it runs. Never PRESENT: that it must not be restarted has to be noted, too."""
-        subject = _subject(call, earlier_first=True)
-        running = self._runner.running(subject.volume, subject.brick)
-        return Checked(effect=Effect.ABSENT if running else Effect.PARTIAL, before={"running": running})
+        before = _image(self._runner, _subject(call, earlier_first=True))
+        return Checked(effect=Effect.ABSENT if before["running"] else Effect.PARTIAL, before=before)
 
     def do(self, call: Call, before: Args) -> Args:  # noqa: ARG002 - the protocol's signature
         """End its process. Done even if it does not run: it must not be restarted either."""
@@ -165,11 +183,25 @@ class StopBrick:
         _restore(self._runner, _subject(call, earlier_first=True), before)
 
 
+def _image(runner: BrickRunner, subject: _Subject) -> Args:
+    """Return the before-image: whether the brick runs, and what is noted of that.
+
+    The note is restored, too: a brick that had crashed is restarted by the agent, one that a step stopped
+    is not.
+    """
+    return {
+        "running": runner.running(subject.volume, subject.brick),
+        "noted": runner.noted(subject.brick),
+    }
+
+
 def _restore(runner: BrickRunner, subject: _Subject, before: Args) -> None:
     if before["running"]:
         runner.start(subject.volume, subject.brick)
     else:
         runner.stop(subject.volume, subject.brick)
+    if "noted" in before:  # not in before-images of older versions
+        runner.note_again(subject.brick, before["noted"])
 
 
 def _is_known(call: Call) -> bool:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.errors import StepError
-from reconciler.ports.node import Action, Checked, Effect
+from reconciler.ports.node import Action, Checked, Effect, Footprint
 
 if TYPE_CHECKING:
     from reconciler.model.configured import VolumeRecord
@@ -31,6 +31,10 @@ class StartShd:
     def __init__(self, runner: DaemonRunner) -> None:
         self._runner = runner
 
+    def footprint(self, call: Call) -> Footprint:
+        """The process."""
+        return self._runner.footprint(_volume(call))
+
     def check(self, call: Call) -> Checked:
         """Tell whether it runs."""
         running = self._runner.running(_volume(call))
@@ -50,6 +54,10 @@ class StopShd:
 
     def __init__(self, runner: DaemonRunner) -> None:
         self._runner = runner
+
+    def footprint(self, call: Call) -> Footprint:
+        """The process."""
+        return self._runner.footprint(_volume(call))
 
     def check(self, call: Call) -> Checked:
         """Tell whether it runs. Never PRESENT: that it must not be restarted has to be noted, too."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler.errors import JournalError, StepError, VolfileError
 from reconciler.model.ids import TxnId, VolumeId
 from reconciler.model.volume import VolumeState
-from reconciler.ports.node import Action, Call, Checked, Effect
+from reconciler.ports.node import Action, Call, Checked, Effect, Footprint
 from reconciler.ports.staging import Serving, StagedVolume, StagingTable
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class StageVolume:
 
     def __init__(self, table: StagingTable) -> None:
         self._table = table
+
+    def footprint(self, call: Call) -> Footprint:
+        """What the node keeps of the volume's next configuration."""
+        return Footprint(memory=self._table.files(_volume_id(call)))
 
     def check(self, call: Call) -> Checked:
         """Refuse unless this node has the configuration that the plan was made from."""
@@ -69,6 +73,10 @@ class PublishVolume:
     def __init__(self, table: StagingTable) -> None:
         self._table = table
 
+    def footprint(self, call: Call) -> Footprint:
+        """What the node keeps of the volume's next configuration."""
+        return Footprint(memory=self._table.files(_volume_id(call)))
+
     def check(self, call: Call) -> Checked:
         """Refuse unless this transaction's record is the staged one."""
         record = _after(call)
@@ -100,6 +108,10 @@ class UnpublishVolume:
 
     def __init__(self, table: StagingTable) -> None:
         self._table = table
+
+    def footprint(self, call: Call) -> Footprint:
+        """What the node keeps of the volume's next configuration."""
+        return Footprint(memory=self._table.files(_volume_id(call)))
 
     def check(self, call: Call) -> Checked:
         """Refuse if another transaction is at work on the volume, or this node lags behind."""

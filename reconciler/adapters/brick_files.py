@@ -28,7 +28,7 @@ from reconciler.adapters.mounts import Mount, Mounts
 from reconciler.errors import JournalError, StepError
 from reconciler.model.observed import PathProbe
 from reconciler.ports.brick import BrickIdentity, BrickSight
-from reconciler.ports.node import Checked, Effect
+from reconciler.ports.node import Checked, Effect, Footprint
 
 if TYPE_CHECKING:
     from reconciler.model.configured import BrickRecord, VolumeRecord
@@ -107,8 +107,8 @@ class DiskBrickFiles:
         """Tell how much of the preparation is there; StepError if the place must not be used.
 
         The before-image: directories that are missing (`made`), whether there is a ``.glusterfs``
-        (`hidden`) with something in it (`hidden_used`), the stamps, and the names of the directory's
-        extended attributes.
+        (`hidden`) with something in it that is not ours (`hidden_used`), the stamps, and the names of the
+        directory's extended attributes.
         """
         with _told(brick.path):
             mount = self._mounts.of_path(brick.path)
@@ -131,6 +131,19 @@ class DiskBrickFiles:
             return Checked(effect=Effect.PRESENT, before=before)
         begun = bool(found.volume_id or found.identity)
         return Checked(effect=Effect.PARTIAL if begun else Effect.ABSENT, before=before)
+
+    def footprint(self, volume: VolumeRecord, brick: BrickRecord) -> Footprint:
+        """Tell what `prepare` and `unprepare` may change: nothing at or above the brick's mount point."""
+        above = Path(brick.mount or "/")
+        chain = [
+            place for place in Path(brick.path).parents if place != above and place.is_relative_to(above)
+        ]
+        inside = (directory.HIDDEN, brick_remains.anonymous_inode(volume.volume_id))
+        return Footprint(
+            directories=(*(str(place) for place in reversed(chain)), brick.path),
+            inside=tuple(f"{brick.path}/{name}" for name in inside),
+            attributes=("trusted.*",),
+        )
 
     def _found(self, path: str, mount: Mount) -> Found:
         """Read everything about a path whose nearest existing directory is on `mount`."""
@@ -235,8 +248,9 @@ def _read(brick: int, mount: Mount) -> Found:
     if hidden:
         with contextlib.suppress(NotADirectoryError):
             descriptor = directory.open_hidden(brick)
+            ours = {directory.IDENTITY_NEW, *((directory.IDENTITY,) if identity else ())}
             try:
-                used = bool(set(directory.names(descriptor)) - {directory.IDENTITY_NEW})
+                used = bool(set(directory.names(descriptor)) - ours)
             finally:
                 os.close(descriptor)
     space = os.fstatvfs(brick)
@@ -311,7 +325,8 @@ def _unstamp(place: int, path: str, found: Found, before: Args) -> None:
     The volume id goes last: until then an interrupted undo can see that the rest is this brick's.
     """
     if not before["hidden_used"] and (found.identity or found.volume_id):
-        brick_remains.remove(place, path, keep_hidden=bool(before["hidden"]))
+        ours = {"hidden": directory.HIDDEN, "identity": f"{directory.HIDDEN}/{directory.IDENTITY}"}
+        brick_remains.remove(place, path, keep=[name for key, name in ours.items() if before[key]])
     elif found.hidden and not before["identity"]:
         hidden = directory.open_hidden(place)
         try:

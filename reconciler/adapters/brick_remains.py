@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -60,13 +61,21 @@ class _Entry:
     directory: bool
 
 
-def remove(brick: int, path: str, *, keep_hidden: bool) -> None:
+def anonymous_inode(volume_id: str) -> str:
+    """Return the name of the directory that self-heal makes in the root of a replicate volume.
+
+    Source: glusterfs v9.6 xlators/cluster/afr/src/afr.c: afr_handle_anon_inode_options.
+    """
+    return f".glusterfs-anonymous-inode-{volume_id}"
+
+
+def remove(brick: int, path: str, *, keep: Collection[str]) -> None:
     """Empty the open directory of a brick that never held a file. Goes on after an interrupted call.
 
     Args:
         brick: descriptor of the brick directory.
         path: its path, for messages.
-        keep_hidden: leave an empty ``.glusterfs``.
+        keep: what was there before, relative to the brick: ``.glusterfs``, our identity file in it.
 
     Raises:
         StepError: it holds something that glusterfsd does not make by itself; nothing was removed.
@@ -82,9 +91,10 @@ def remove(brick: int, path: str, *, keep_hidden: bool) -> None:
             hint="Move it away if it is wanted, then resume.",
         )
     for entry in entries:  # children come before their directory
+        if entry.path in keep:
+            continue
         if entry.directory:
-            if not (keep_hidden and entry.path == ".glusterfs"):
-                os.rmdir(entry.path, dir_fd=brick)
+            os.rmdir(entry.path, dir_fd=brick)
         else:
             os.unlink(entry.path, dir_fd=brick)
     os.fsync(brick)

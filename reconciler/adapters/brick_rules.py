@@ -27,7 +27,7 @@ class Found:
         mount: the filesystem it is on, or would be.
         missing: directories that do not exist, outermost first; empty if the path is a directory.
         entries: names in it except ``.glusterfs``.
-        hidden, hidden_used: there is a ``.glusterfs``, and it is not empty.
+        hidden, hidden_used: there is a ``.glusterfs``, and it holds more than our identity file.
         damaged: why its identity file cannot be understood.
         attributes: names of its extended attributes.
     """

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.model.configured import VolumeRecord
     from reconciler.model.ids import VolumeId
     from reconciler.ports.brick import RunningProcess
+    from reconciler.ports.node import Footprint
 
 FIRST_PAUSE_S = 1.0
 SETTLED_S = 60.0
@@ -66,6 +67,7 @@ def shd_program(site: Site, volume: VolumeRecord) -> Program:
         ),
         words=("-p", pidfile),
         pidfile=pidfile,
+        socket=str(paths.daemon_socket(_KIND, volume.volume_id)),
         log=log,
     )
 
@@ -141,6 +143,10 @@ class DaemonSupervisor:
                 self._programs.give_up(program, slot.launched)
             self._programs.end(program, self._site.stop_s)
             slot.process = slot.launched = None
+
+    def footprint(self, volume: VolumeRecord) -> Footprint:
+        """Tell what `start` and `stop` may change."""
+        return shd_program(self._site, volume).footprint()
 
     def pids(self) -> Mapping[VolumeId, int]:
         """Return the daemons that were alive at the last look."""

@@ -230,6 +230,16 @@ class NodeMemory:
                 self._put(name, secret)
             self._files.remove(name + _BAD)
 
+    def drop_secret(self, volume_id: VolumeId) -> None:
+        """Forget a volume's credentials. Idempotent."""
+        with self._lock:
+            self._drop(f"secrets/{volume_id}")
+
+    @staticmethod
+    def staging_files(volume_id: VolumeId) -> tuple[str, ...]:
+        """Return the names of the files that `keep_staged` and `keep_secret` write."""
+        return (f"staged/{volume_id}", f"secrets/{volume_id}")
+
     def _set_aside(self, *folders: str) -> frozenset[VolumeId]:
         names = (name for folder in folders for name in self._files.names(folder))
         return frozenset(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ReconcilerError, StepError
+from reconciler.ports.node import Footprint
 
 if TYPE_CHECKING:
     from reconciler.agent.paths import NodePaths
@@ -66,11 +67,17 @@ class Program:
     words: tuple[str, ...]
     pidfile: str
     log: str
+    socket: str
 
     @property
     def lockfile(self) -> str:
         """Return the file whose lock is held while the process is started or ended."""
         return f"{self.pidfile}.lock"
+
+    def footprint(self, *written: str) -> Footprint:
+        """Tell what starting and ending it changes; `written`: where the process itself writes."""
+        traces = (self.pidfile, self.lockfile, self.socket, self.log, *written)
+        return Footprint(processes=(self.words,), traces=traces)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

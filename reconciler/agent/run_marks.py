@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import EnvironmentProblem, JournalError, StepError
 from reconciler.model import codec
+from reconciler.model.volume import RestartPolicy
 
 if TYPE_CHECKING:
+    from reconciler.model.fields import Json
     from reconciler.model.ids import BrickUuid
     from reconciler.ports.local import LocalFiles
 
@@ -49,23 +51,63 @@ class RunMarks:
 
         Raises StepError if the disk refuses.
         """
-        try:
-            text = self._files.read(_name(brick))
-            mark = codec.from_json(RunMark, codec.parse(text)) if text is not None else None
-        except JournalError:
-            return None
-        except EnvironmentProblem as exc:
-            raise StepError(exc.message, hint=exc.hint) from exc
+        mark = self._any(brick)
         return mark if mark is not None and mark.boot_id == self._boot_id else None
 
     def write(self, brick: BrickUuid, state: RunState, *, since: int, problem: str = "") -> None:
         """Replace the mark; durable when this returns. Raises StepError if the disk refuses."""
-        mark = RunMark(boot_id=self._boot_id, state=state, since=since, problem=problem)
+        self._put(brick, RunMark(boot_id=self._boot_id, state=state, since=since, problem=problem))
+
+    def noted(self, brick: BrickUuid) -> Json:
+        """Return the mark there is, of whichever boot, as plain JSON for `note_again`; None: there is none.
+
+        Raises StepError if the disk refuses.
+        """
+        mark = self._any(brick)
+        return None if mark is None else codec.to_json(mark)
+
+    def note_again(self, brick: BrickUuid, noted: Json) -> None:
+        """Put a mark back that `noted` returned, durably. Raises StepError if the disk refuses."""
         try:
-            self._files.write(_name(brick), codec.canonical(codec.to_json(mark)))
+            if noted is None:
+                self._files.remove(mark_file(brick))
+            else:
+                self._put(brick, codec.from_json(RunMark, noted))
+        except (EnvironmentProblem, JournalError) as exc:
+            raise StepError(exc.message, hint=exc.hint) from exc
+
+    def _any(self, brick: BrickUuid) -> RunMark | None:
+        try:
+            text = self._files.read(mark_file(brick))
+            return codec.from_json(RunMark, codec.parse(text)) if text is not None else None
+        except JournalError:
+            return None
+        except EnvironmentProblem as exc:
+            raise StepError(exc.message, hint=exc.hint) from exc
+
+    def _put(self, brick: BrickUuid, mark: RunMark) -> None:
+        try:
+            self._files.write(mark_file(brick), codec.canonical(codec.to_json(mark)))
         except EnvironmentProblem as exc:
             raise StepError(exc.message, hint=exc.hint) from exc
 
 
-def _name(brick: BrickUuid) -> str:
+def mark_file(brick: BrickUuid) -> str:
+    """Return the name of the file that keeps a brick's mark."""
     return f"bricks/{brick}.json"
+
+
+def may_start(mark: RunState | None, policy: RestartPolicy) -> bool:
+    """Return whether a dead brick that should run may be started by the agent on its own.
+
+    Args:
+        mark: what this boot's mark says; None: it was not started since the machine came up.
+        policy: the volume's.
+    """
+    match mark:
+        case None | RunState.STARTED:
+            return True  # never started in this boot; STARTED turns into CRASHED before anybody asks
+        case RunState.CRASHED:
+            return policy is RestartPolicy.ON_CRASH
+        case RunState.STOPPED:
+            return False  # a step stopped it, and only a step starts it again

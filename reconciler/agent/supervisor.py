@@ -16,22 +16,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.agent.programs import Launched, Pauses, Program, Programs, Site
-from reconciler.agent.run_marks import RunMarks, RunState
+from reconciler.agent.run_marks import RunMarks, RunState, mark_file, may_start
 from reconciler.agent.serving import brick_key
 from reconciler.errors import ReconcilerError, StepError
 from reconciler.model.observed import BrickFact, BrickState
-from reconciler.model.volume import RestartPolicy
 
 if TYPE_CHECKING:
     from reconciler.agent.portmap import SignIn
     from reconciler.agent.serving import DesiredBrick
     from reconciler.model.configured import BrickRecord, VolumeRecord
+    from reconciler.model.fields import Json
     from reconciler.model.ids import BrickUuid
     from reconciler.ports.brick import BrickFiles, Ports, RunningProcess, Terminate
+    from reconciler.ports.node import Footprint
 
 SETTLED_S = 60.0  #: a brick that ran this long has recovered: the next pause is the first again
 _POLL_S = 0.03
@@ -100,6 +101,7 @@ def brick_program(site: Site, volume: VolumeRecord, brick: BrickRecord) -> Progr
         ),
         words=("--brick-name", brick.path),
         pidfile=pidfile,
+        socket=str(site.paths.brick_socket(brick.uuid)),
         log=log,
     )
 
@@ -194,6 +196,23 @@ class BrickSupervisor:
             self._programs.end(program, self._site.stop_s, lambda: self._shell.terminate(socket, brick.path))
             slot.launched = slot.process = None
             self._set(slot, BrickState.STOPPED)
+
+    def noted(self, brick: BrickRecord) -> Json:
+        """Return the brick's mark, for a before-image."""
+        return self._shell.marks.noted(brick.uuid)
+
+    def note_again(self, brick: BrickRecord, noted: Json) -> None:
+        """Put back what `noted` returned: from now on `tick` decides by it again."""
+        self._shell.marks.note_again(brick.uuid, noted)
+
+    def footprint(self, volume: VolumeRecord, brick: BrickRecord) -> Footprint:
+        """Tell what `start` and `stop` may change; a running brick writes into its directory."""
+        program = brick_program(self._site, volume, brick)
+        return replace(
+            program.footprint(brick.path),
+            ports=(f"{brick.host if self._site.bind else '*'}:{brick.port}",),
+            memory=(mark_file(brick.uuid),),
+        )
 
     # ------------------------------------------------------------ what is
 
@@ -375,19 +394,3 @@ class BrickSupervisor:
     def _all(self) -> tuple[_Slot, ...]:
         with self._lock:
             return tuple(self._slots.values())
-
-
-def may_start(mark: RunState | None, policy: RestartPolicy) -> bool:
-    """Return whether a dead brick that should run may be started by the agent on its own.
-
-    Args:
-        mark: what this boot's mark says; None: it was not started since the machine came up.
-        policy: the volume's.
-    """
-    match mark:
-        case None | RunState.STARTED:
-            return True  # never started in this boot; STARTED turns into CRASHED before anybody asks
-        case RunState.CRASHED:
-            return policy is RestartPolicy.ON_CRASH
-        case RunState.STOPPED:
-            return False  # a step stopped it, and only a step starts it again

@@ -233,8 +233,12 @@ class VolumeTable:
     def unstage(self, volume_id: VolumeId) -> None:
         """Forget what is staged; see the port."""
         with self._changing:
-            self._memory.drop_staged(volume_id)
             held = self.held(volume_id)
+            if held.committed is None or not held.committed.on_node(self._node):
+                self._memory.drop_secret(
+                    volume_id
+                )  # first: a staged file that is gone asks for no second try
+            self._memory.drop_staged(volume_id)
             waiting = held.waiting and volume_id not in self._staged_lost
             self._staged_lost.discard(volume_id)
             after = replace(held, staged=None, waiting=waiting) if held.committed else None
@@ -256,6 +260,10 @@ class VolumeTable:
     def publish(self, volume_id: VolumeId) -> None:
         """Serve the staged configuration to clients; raises JournalError if there is none."""
         self.serve(volume_id, Serving.STAGED)
+
+    def files(self, volume_id: VolumeId) -> tuple[str, ...]:
+        """Return the names of the files in which what is staged of a volume is kept."""
+        return self._memory.staging_files(volume_id)
 
     def client_digest(self, volume_id: VolumeId) -> str:
         """Return the sha256 of the volfile clients get now; empty if they get none."""

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.model.configured import BrickRecord, VolumeRecord
+from reconciler.model.fields import Json
 from reconciler.model.ids import BrickUuid, ClusterId, NodeId, VolumeId
 from reconciler.model.observed import PathProbe
 from reconciler.plan.step import Args
-from reconciler.ports.node import Checked
+from reconciler.ports.node import Checked, Footprint
 
 Terminate = Callable[[str, str], None]
 """Ask the process behind a control socket (first argument) to end its brick at a path (second argument).
@@ -77,6 +78,10 @@ class BrickFiles(Protocol):
 
     def unprepare(self, volume: VolumeRecord, brick: BrickRecord, before: Args) -> None:
         """Go back to `before`; refuses, with nothing changed, when the brick holds anything of users'."""
+        ...
+
+    def footprint(self, volume: VolumeRecord, brick: BrickRecord) -> Footprint:
+        """Tell what `prepare` and `unprepare` may change. Reads nothing."""
         ...
 
     def verify(self, volume: VolumeRecord, brick: BrickRecord) -> None:
@@ -182,6 +187,18 @@ class BrickRunner(Protocol):
         """Have no process of ours on the brick; it stays stopped until `start`, or the next boot."""
         ...
 
+    def noted(self, brick: BrickRecord) -> Json:
+        """Return what is noted, durably, of how the brick's process ended or began; for a before-image."""
+        ...
+
+    def note_again(self, brick: BrickRecord, noted: Json) -> None:
+        """Note exactly this again: whether the agent may start the brick by itself depends on it."""
+        ...
+
+    def footprint(self, volume: VolumeRecord, brick: BrickRecord) -> Footprint:
+        """Tell what `start`, `stop` and `note_again` may change. Reads nothing."""
+        ...
+
 
 class DaemonRunner(Protocol):
     """A volume's service daemon as a process, for the steps. All calls are idempotent and thread-safe."""
@@ -196,4 +213,8 @@ class DaemonRunner(Protocol):
 
     def stop(self, volume: VolumeRecord) -> None:
         """Have no process of it, until `start` or the next start of the agent."""
+        ...
+
+    def footprint(self, volume: VolumeRecord) -> Footprint:
+        """Tell what `start` and `stop` may change. Reads nothing."""
         ...

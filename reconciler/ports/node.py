@@ -47,13 +47,46 @@ class Checked:
     before: Args = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """All that a step may change on its node, by `do` or by `undo`. What is not named here is left alone.
+
+    `undo` restores all of it but `traces`. Names and numbers come from the step and its records alone, so
+    that anybody who has the plan can say what a step may have touched.
+
+    Attributes:
+        directories: made, or removed while empty; the brick's own is the last.
+        inside: paths below which only entries of GlusterFS and of ours are made and removed, never users'.
+        attributes: extended attributes of the last of `directories`; a final ``*``: all that begin so.
+        processes: for each process that is started or signalled, the arguments it is known by.
+        ports: what these listen on, as ``HOST:PORT``.
+        memory: files of the agent's own state, by their LocalFiles name.
+        traces: what a process, or its start, leaves behind: nobody concludes anything from its being there.
+    """
+
+    directories: tuple[str, ...] = ()
+    inside: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    processes: tuple[tuple[str, ...], ...] = ()
+    ports: tuple[str, ...] = ()
+    memory: tuple[str, ...] = ()
+    traces: tuple[str, ...] = ()
+
+
 class Action(Protocol):
     """The code behind one step kind, on the node. All three are idempotent and raise StepError.
 
     The laws (tests check them for every kind against the real adapters): ``do`` twice is ``do``;
     ``undo`` twice is ``undo``; ``undo`` after ``do`` restores what the step may touch; ``undo`` of a
-    step that never ran changes nothing.
+    step that never ran changes nothing; a crash anywhere in between changes none of this.
     """
+
+    def footprint(self, call: Call) -> Footprint:
+        """Tell what the step may change, without looking at the node.
+
+        Raises StepError if the records do not hold what the step is about.
+        """
+        ...
 
     def check(self, call: Call) -> Checked:
         """Look, without changing anything.

@@ -78,6 +78,10 @@ class StagingTable(Protocol):
         """
         ...
 
+    def files(self, volume_id: VolumeId) -> tuple[str, ...]:
+        """Return the names of the files in which what is staged of a volume is kept. Reads nothing."""
+        ...
+
     def client_digest(self, volume_id: VolumeId) -> str:
         """Return the sha256 of the volfile clients get now; empty if they get none."""
         ...

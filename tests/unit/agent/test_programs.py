@@ -10,8 +10,8 @@ import pytest
 from reconciler.agent.daemons import shd_program
 from reconciler.agent.paths import NodePaths
 from reconciler.agent.programs import Pauses, Site
-from reconciler.agent.run_marks import RunMarks, RunState
-from reconciler.agent.supervisor import brick_program, may_start
+from reconciler.agent.run_marks import RunMarks, RunState, may_start
+from reconciler.agent.supervisor import brick_program
 from reconciler.model.ids import BrickUuid
 from reconciler.model.volume import RestartPolicy
 from tests.volume_samples import NODE, MemoryFiles, volume
