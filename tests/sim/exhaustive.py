@@ -40,8 +40,15 @@ class Unsound(AssertionError):
     """A state that must not be, with the moves that lead there."""
 
 
-def explore(plan: Plan, budget: Budget, *, most: int = 10_000_000) -> Explored:
-    """Visit every state. Raises Unsound for one that breaks an invariant, or without a way on."""
+def explore(plan: Plan, budget: Budget, *, most: int = 10_000_000, unfenced: bool = False) -> Explored:
+    """Visit every state. Raises Unsound for one that breaks an invariant, or without a way on.
+
+    Args:
+        plan: what is carried out.
+        budget: what may go wrong.
+        most: states; more are an AssertionError.
+        unfenced: carry engines along that have lost the lock, in every order, instead of leaving them out.
+    """
     found = Explored()
     first = beginning(plan, budget)
     seen: dict[bytes, int] = {fingerprint(first): 0}
@@ -55,7 +62,7 @@ def explore(plan: Plan, budget: Budget, *, most: int = 10_000_000) -> Explored:
         count = 0
         try:
             judge(state, plan)
-            for label, after in moves(state, plan):
+            for label, after in moves(state, plan, unfenced=unfenced):
                 count += 1
                 mark = fingerprint(after)
                 known = seen.get(mark)
@@ -136,6 +143,7 @@ MODELS: dict[str, tuple[StepClass, Budget]] = {
     "lost answers": (StepClass.COMPENSATABLE, Budget(unheard=1, unsent=1)),
     "killed agent": (StepClass.COMPENSATABLE, Budget(kills=1)),
     "takeover and rollback": (StepClass.COMPENSATABLE, Budget(takeovers=1, failures=1)),
+    "takeover and killed agent": (StepClass.COMPENSATABLE, Budget(takeovers=1, kills=1)),
     "killed agent and rollback": (StepClass.COMPENSATABLE, Budget(kills=1, failures=1)),
 }
 

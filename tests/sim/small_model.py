@@ -56,6 +56,13 @@ def small_plan(last: StepClass = StepClass.COMPENSATABLE) -> Plan:
     return replace(EMPTY, cluster_id=CLUSTER, read_set=(), steps=(first, second, third))
 
 
+def tiny_plan() -> Plan:
+    """Return two steps, one after the other, on two nodes: small enough to compare ways of exploring."""
+    first = _step(1, NODES[0], "brick.start", (), StepClass.COMPENSATABLE)
+    second = _step(2, NODES[1], "brick.start", (1,), StepClass.COMPENSATABLE)
+    return replace(EMPTY, cluster_id=CLUSTER, read_set=(), steps=(first, second))
+
+
 # ---------------------------------------------------------------- states
 
 

@@ -11,11 +11,18 @@ import pytest
 
 from tests.sim.exhaustive import MODELS, Unsound, explore, small_plan
 from tests.sim.mutants import MUTANTS
+from tests.sim.small_model import Budget, tiny_plan
 
 _ASKED = os.environ.get("GLUSTER_STATE_SIM_MODELS", "undisturbed")
 ASKED = list(MODELS) if _ASKED == "all" else _ASKED.split(",")
 #: What each of these models must have come to.
-ENDS = {"undisturbed": {"committed"}, "takeover": {"committed"}, "rollback": {"committed", "rolled-back"}}
+BOTH = {"committed", "rolled-back"}
+ENDS = {
+    "undisturbed": {"committed"},
+    "takeover": {"committed"},
+    "rollback": BOTH,
+    "takeover and rollback": BOTH,
+}
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -43,3 +50,23 @@ def test_mutant_dies_in_the_small_cluster(title: str, monkeypatch: pytest.Monkey
     last, budget = MODELS["rollback"]
     with pytest.raises(Unsound):
         explore(small_plan(last), budget)
+
+
+TINY = Budget(takeovers=1)
+
+
+def test_an_engine_without_its_lock_can_be_left_out() -> None:
+    # Carried along in every order, it multiplies the states and changes no verdict.
+    fenced = explore(tiny_plan(), TINY)
+    assert fenced.ends.keys() == {"committed"}
+    with pytest.raises(AssertionError, match="more than"):
+        explore(tiny_plan(), TINY, most=2 * fenced.states, unfenced=True)
+
+
+@pytest.mark.parametrize("unfenced", [False, True])
+def test_an_engine_that_does_not_compare_the_lock_dies_with_and_without_the_reduction(
+    unfenced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    next(m for m in MUTANTS if m.title == "an engine does not compare the lock").apply(monkeypatch)
+    with pytest.raises(Unsound):
+        explore(tiny_plan(), TINY, unfenced=unfenced)
