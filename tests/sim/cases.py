@@ -27,6 +27,7 @@ PLANS = ("option", "delete", "option", "one", "parts", "delete", "several", "mod
 MODES = ("parts-none", "parts-all", "parts-crash")
 SETTLES_WITHIN_S = 180.0  #: of the last fault: 45 s until a node is given up, leases, retries of undo
 ENGINES = ("applier", "steward", "steward2")
+ON_HOSTS = 0.3  #: the share of drawn cases whose steps are real actions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Case:
         clocks: by process: by how many seconds its clock is wrong, and how fast it runs.
         rivals: how many more processes apply the same plan.
         rolls_back: what the person says each time one is asked: to roll back (or to resume).
+        on_hosts: the steps are the real actions on machines, instead of cells that change in two halves.
     """
 
     plan: str
@@ -50,6 +52,7 @@ class Case:
     clocks: tuple[tuple[str, int, float], ...] = ()
     rivals: int = 0
     rolls_back: tuple[bool, ...] = ()
+    on_hosts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def _begun(case: Case) -> tuple[Run, AtRandom | AsPicked]:
     by_seed = isinstance(case.picks, int)
     schedule = AtRandom(random.Random(case.picks)) if by_seed else AsPicked(case.picks)  # type: ignore[arg-type]
     trouble = {step: Trouble(what, times, retryable) for step, what, times, retryable in case.trouble}
-    run = prepared(case.plan, *case.points, trouble=trouble, schedule=schedule)
+    run = prepared(case.plan, *case.points, trouble=trouble, schedule=schedule, on_hosts=case.on_hosts)
     sim = run.sim
     sim.mishaps = sorted(case.mishaps, key=lambda mishap: mishap.at)
     sim.processes.append(Engine(sim, "steward2", Job.STEWARD))
@@ -184,6 +187,7 @@ def drawn(seed: int, plan: str = "") -> Case:
         clocks=tuple(clocks_of(rng)) if "clocks" in kinds else (),
         rivals=rng.choice((0, 0, 0, 1, 3)),
         rolls_back=tuple(rng.random() < 0.5 for _ in range(6)),
+        on_hosts=rng.random() < ON_HOSTS,
     )
 
 

@@ -6,7 +6,7 @@ import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from reconciler.agent import executor
+from reconciler.agent import daemons, executor
 from reconciler.engine import journal, lock
 from reconciler.plan.document import canonical_text, digest
 from tests.sim.world import decoded
@@ -23,6 +23,7 @@ _WRITTEN: dict[int, tuple[Plan, str, str]] = {}
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the lock poll without sleeping, each plan and record be parsed once, and takeovers be silent."""
     monkeypatch.setattr(lock, "POLL_S", 0.0)
+    monkeypatch.setattr(daemons, "_POLL_S", 0.0)
     monkeypatch.setattr(journal, "parse_document", _PARSED)
     for module in (executor, journal):
         monkeypatch.setattr(module, "decode", decoded)

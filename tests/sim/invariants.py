@@ -53,7 +53,13 @@ INVARIANTS: dict[int, Invariant] = {
     20: Invariant("a timeout is no failure", "journal.JournalReader._record", When.EVENT),
     21: Invariant("pivot order", "journal.JournalReader._head", When.EVENT),
     22: Invariant("undo is total or stops", "runs.nothing", When.END),
+    24: Invariant(
+        "a brick with a foreign identity is never used", "machine.ModelBrickFiles.prepare", When.CALL
+    ),
+    26: Invariant("no recursive deletion", "hosts.HostWorld.look", When.CALL),
     34: Invariant("clients see a volume only when its bricks run", "world.World._may_do", When.CALL),
+    36: Invariant("a process is ours before we signal it", "machine.ModelProcesses.send", When.CALL),
+    37: Invariant("at most one server process per brick", "machine.Machine.begin", When.CALL),
     38: Invariant("a stale plan does not begin", "journal.JournalReader._begun", When.EVENT),
     39: Invariant(
         "observed revisions are monotonic, nothing skipped", "connection.Telling.__call__", When.CALL

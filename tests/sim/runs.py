@@ -89,9 +89,10 @@ def prepared(
     *points: Point,
     trouble: Mapping[int, Trouble] | None = None,
     schedule: Schedule | None = None,
+    on_hosts: bool = False,
 ) -> Run:
     """Return a run of a scenario with what is to happen to it."""
-    sim = Simulation(scenario(name), schedule=schedule or InTurn(), points=list(points))
+    sim = Simulation(scenario(name), schedule or InTurn(), on_hosts, points=list(points))
     sim.misbehave(trouble or {})
     agents = [Agent(sim, node, AGENTS[i]) for i, node in enumerate(NODES)]
     applier, steward = Engine(sim, "applier", Job.APPLY), Engine(sim, "steward", Job.STEWARD)

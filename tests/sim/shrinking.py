@@ -119,7 +119,9 @@ def as_test(case: Case, name: str, why: str) -> str:
             if isinstance(case.picks, tuple)
             else f"picks={case.picks}"
         )
-    fields += [f"{name}={value!r}" for name in (*LISTS, "rivals") if (value := getattr(case, name))]
+    fields += [
+        f"{name}={value!r}" for name in (*LISTS, "rivals", "on_hosts") if (value := getattr(case, name))
+    ]
     inside = "".join(f"            {field},\n" for field in fields)
     return f"def {name}() -> None:\n    # {why}\n    play(\n        Case(\n{inside}        )\n    )\n"
 

@@ -21,6 +21,7 @@ from reconciler.model import keys
 from reconciler.ports.store import Change, Changes, Commit, Committed, Delete, Entry, WatchEnded
 from tests.sim.connection import Client, Telling
 from tests.sim.faults import Mishap, Point
+from tests.sim.hosts import HostWorld
 from tests.sim.journal import JournalReader
 from tests.sim.scenarios import CLUSTER, NOW, Scenario
 from tests.sim.schedules import InTurn, Process, Schedule
@@ -52,6 +53,7 @@ class Simulation:
 
     scenario: Scenario
     schedule: Schedule = field(default_factory=InTurn)
+    on_hosts: bool = False  #: the real actions on machines, instead of cells
     points: list[Point] = field(default_factory=list)
     mishaps: list[Mishap] = field(default_factory=list)
     now: float = 1000.0
@@ -78,13 +80,16 @@ class Simulation:
         self.data = MemoryStore(self.monotonic, inline=True)
         self.scenario.store(self.data)
         plan = self.scenario.plan
-        self.world = World(
+        made = HostWorld if self.on_hosts else World
+        self.world = made(
             cluster=CLUSTER,
             txn=txn_of(plan),
             plan=plan,
             cells=dict(self.scenario.cells),
             entries=self.entries,
         )
+        if isinstance(self.world, HostWorld):
+            self.world.settle_in()
         beginning = self.data.read_prefix("")
         revisions = {entry.key: entry.mod_revision for entry in beginning.entries}
         self.reader = JournalReader(plan, self.world, revisions)

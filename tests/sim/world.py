@@ -141,8 +141,7 @@ class World:
         if undo:
             self.turned.add(step.node)
         self.effective.add(step.step_id)
-        if (cell := cell_of(step)) is not None:
-            self.cells[cell] = f"half of step {step.step_id}"
+        self._first_half(step, before, undo=undo)
 
     def finish(self, step: Step, before: Args, *, undo: bool) -> None:
         """The second half."""
@@ -152,10 +151,17 @@ class World:
         trouble = self.trouble.get(step.step_id)
         if not undo and trouble and trouble.strikes("half"):
             self._fail(step, "failed half-way", trouble, undo=undo)
-        if (cell := cell_of(step)) is not None:
-            put(self.cells, cell, before["was"] if undo else target_of(step, self.plan))
+        self._second_half(step, before, undo=undo)
         if undo:
             self.effective.discard(step.step_id)
+
+    def _first_half(self, step: Step, before: Args, *, undo: bool) -> None:
+        if (cell := cell_of(step)) is not None:
+            self.cells[cell] = f"half of step {step.step_id}"
+
+    def _second_half(self, step: Step, before: Args, *, undo: bool) -> None:
+        if (cell := cell_of(step)) is not None:
+            put(self.cells, cell, before["was"] if undo else target_of(step, self.plan))
 
     def _fail(self, step: Step, how: str, trouble: Trouble, *, undo: bool) -> None:
         self.failed.add((step.step_id, Mark.UNDO_FAILED if undo else Mark.FAILED))
