@@ -64,7 +64,7 @@ soak: setup ## ten minutes without agents or etcd, under I/O
 	GLUSTER_STATE_SOAK_SECONDS=600 .venv/bin/pytest -m real tests/real -k soak --timeout 1200
 
 sim: venv ## crashes of transactions, 2,000 random schedules, small clusters explored completely, mutants
-	GLUSTER_STATE_SIM_SEEDS=2000 GLUSTER_STATE_SIM_MODELS=undisturbed,rollback \
+	GLUSTER_STATE_SIM_SEEDS=2000 GLUSTER_STATE_SIM_MODELS=undisturbed,rollback,takeover \
 		.venv/bin/pytest tests/sim -n 2 --dist worksteal
 
 sim-nightly: venv ## every crash point, 100,000 schedules (GLUSTER_STATE_SIM_FROM: from which seed), every model

@@ -1,4 +1,4 @@
-"""What every LocalFiles keeps: run on the disk and on the in-memory one that other tests use."""
+"""What every LocalFiles keeps: run on the disk, in memory, and on the simulation's machine."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters.local_files import DiskFiles
+from reconciler.adapters.mounts import Mount
 from reconciler.ports.local import LocalFiles
+from tests.sim.machine import Machine
 from tests.volume_samples import MemoryFiles
 
 
-@pytest.fixture(params=["disk", "memory"])
+@pytest.fixture(params=["disk", "memory", "machine"])
 def files(request: pytest.FixtureRequest, tmp_path: Path) -> LocalFiles:
-    return DiskFiles(tmp_path / "state") if request.param == "disk" else MemoryFiles()
+    match request.param:
+        case "disk":
+            return DiskFiles(tmp_path / "state")
+        case "machine":
+            mount = Mount(mount_id=1, device="", point="/", fs_type="xfs", source="", read_only=False)
+            return Machine(mount, "").files
+    return MemoryFiles()
 
 
 def test_what_is_written_is_read_back_and_replaced(files: LocalFiles) -> None:

@@ -28,6 +28,8 @@ from reconciler.errors import (
 )
 from reconciler.model import keys
 from reconciler.model.configured import Secret
+from reconciler.model.ids import TxnId
+from reconciler.plan.step import Plan
 from reconciler.ports.store import Changes, Snapshot, WatchEnded
 from reconciler.txn.record import Head, HeadState, LockRecord, Phase
 from tests.sim.connection import Client
@@ -64,6 +66,7 @@ class Engine:
     stopped: bool = False
     result: Head | None = None
     over: bool = False
+    plan: Plan | None = None  #: what it applies, if that is not the scenario's
     _client: Client | None = None
     _applier: Applier | None = None
     _lease: MemoryLease | None = None
@@ -190,10 +193,11 @@ class Engine:
 
     def _make(self, steward: Steward, epoch: int) -> Applier | None:
         assert self._client is not None
-        plan, txn = self.sim.scenario.plan, self.sim.world.txn
+        plan, txn = self.plan or self.sim.scenario.plan, self.sim.world.txn
         match self.job:
             case Job.APPLY:
-                begin(self._client, CLUSTER, plan, self._head(epoch), epoch)
+                txn = txn_of(plan)
+                begin(self._client, CLUSTER, plan, self._head(txn, epoch), epoch)
             case Job.STEWARD:
                 return steward.take_over(epoch)
             case Job.RESUME | Job.ROLLBACK:
@@ -204,9 +208,9 @@ class Engine:
                 plan = take_up(self._client, CLUSTER, txn, epoch, rollback=self.job is Job.ROLLBACK)
         return Applier(CLUSTER, txn, plan, epoch=epoch, holder=self.name, secret=secret)
 
-    def _head(self, epoch: int) -> Head:
+    def _head(self, txn: TxnId, epoch: int) -> Head:
         return Head(
-            txn=txn_of(self.sim.scenario.plan),
+            txn=txn,
             state=HeadState.RUNNING,
             phase=Phase(epoch, 0),
             plan_id="",
