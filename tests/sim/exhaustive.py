@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from reconciler.errors import ReconcilerError
 from reconciler.plan.step import Plan, StepClass
 from reconciler.txn.record import HeadState
 from tests.sim.hurry import hurry
@@ -76,7 +77,7 @@ def explore(plan: Plan, budget: Budget, *, most: int = 10_000_000, unfenced: boo
             if not count:
                 rests.append(number)
                 found.ends[at_rest(state, plan)] += 1
-        except AssertionError as exc:
+        except (AssertionError, ReconcilerError) as exc:
             raise Unsound(f"{exc}\n" + "\n".join([*_path(number, parents, labels), label])) from exc
         assert len(seen) <= most, f"more than {most} states"
         found.moves += count

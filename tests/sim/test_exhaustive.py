@@ -52,6 +52,32 @@ def test_mutant_dies_in_the_small_cluster(title: str, monkeypatch: pytest.Monkey
         explore(small_plan(last), budget)
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "the before-image is taken again on resume",
+        "a claim does not compare the lock",
+        "a claim compares neither lock nor head",
+        "no barrier at all",
+        "no barrier for what is in doubt",
+        "a takeover keeps the phase's epoch",
+        "a takeover goes forward again",
+        "a phase is acknowledged with a step under way",
+        "undone in forward order",
+        "undone in any order",
+    ],
+)
+def test_mutant_dies_where_a_takeover_meets_a_rollback(title: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    next(mutant for mutant in MUTANTS if mutant.title == title).apply(monkeypatch)
+    with pytest.raises(Unsound):
+        explore(tiny_plan(), Budget(takeovers=1, failures=1))
+
+
+def test_a_takeover_and_a_rollback_of_two_steps_end_either_way() -> None:
+    found = explore(tiny_plan(), Budget(takeovers=1, failures=1))
+    assert set(found.ends) == BOTH
+
+
 TINY = Budget(takeovers=1)
 
 
