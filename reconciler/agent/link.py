@@ -13,12 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reconciler import failpoints
 from reconciler.agent import messages as msg
 from reconciler.agent.executor import Executor
 from reconciler.agent.facts import FactBook
 from reconciler.agent.following import Follower
 from reconciler.agent.kept import Binding
 from reconciler.engine.journal import frozen_plan
+from reconciler.engine.points import hit_record
 from reconciler.errors import (
     JournalError,
     OutcomeUnknown,
@@ -280,14 +282,19 @@ class Link:
     def _effect(self, effect: msg.Effect) -> None:
         match effect:
             case msg.ReadContext(command=command):
+                failpoints.hit("agent.command.seen")
                 self._queue.put(self._context(command))
             case msg.StoreIt(commit=commit):
+                hit_record(commit, "before")
                 self._queue.put(msg.Stored(self._commit(commit)))
+                hit_record(commit, "after")
             case msg.Relist():
                 snapshot = self._store.read_prefix(keys.node_prefix(self._cluster, self._me))
                 self._queue.put(msg.Listed(self._commands(snapshot)))
             case msg.KeepPhase(barrier=barrier):
+                failpoints.hit("agent.phase.before")
                 if self._node.parts.memory.enter_phase(barrier):
+                    failpoints.hit("agent.phase.after")
                     self._queue.put(msg.PhaseKept(barrier))
                 else:
                     raise StoreUnavailable(f"asked for phase {barrier.phase}, which is long past")
@@ -370,9 +377,14 @@ class Link:
         if isinstance(effect, msg.Check):
             return msg.Looked(action.check(call))
         if effect.undo:
+            failpoints.hit("agent.undo.before")
             action.undo(call, effect.before)
+            failpoints.hit("agent.undo.after")
             return msg.Ran({})
-        return msg.Ran(action.do(call, effect.before))
+        failpoints.hit("agent.do.before")
+        result = action.do(call, effect.before)
+        failpoints.hit("agent.do.after")
+        return msg.Ran(result)
 
     def _call(self, step: Step, plan: Plan, txn: str) -> Call:
         secret = None

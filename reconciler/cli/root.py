@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler import __version__
+from reconciler import __version__, failpoints
 from reconciler.cli.app import App, new_app
 from reconciler.cli.flags import display
 from reconciler.cli.interrupts import Interrupted, Interrupts
@@ -145,6 +145,7 @@ def run(
 
 def _run(argv: Sequence[str], app: App) -> int:
     try:
+        failpoints.arm(app.environment.get(failpoints.VARIABLE))
         answer: Any = root.main(args=list(argv), prog_name="gluster-state", standalone_mode=False, obj=app)
     except click.ClickException as exc:
         return _usage(exc, argv, app)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from reconciler import __version__
+from reconciler import __version__, failpoints
 from reconciler.controller.findings import findings_plan
 from reconciler.controller.settling import take_up
 from reconciler.controller.status import cluster_status
@@ -170,6 +170,7 @@ class ClusterSession:
         driver = Driver(self._store, self._cluster, self._clock, progress, lambda: stop.requested)
         began = self._clock.monotonic()
         record = self._lock_record(f"apply {plan.plan_id}")
+        failpoints.hit("apply.plan.loaded")
         with acquire(
             self._store,
             self._cluster,

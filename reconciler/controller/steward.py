@@ -15,6 +15,7 @@ import secrets
 import threading
 from typing import TYPE_CHECKING
 
+from reconciler import failpoints
 from reconciler.controller.outlook import Outlook
 from reconciler.controller.removal import remove_ended
 from reconciler.controller.session import new_secret, who
@@ -92,6 +93,7 @@ class Steward:
         except JournalError as exc:
             stop_for_good(self._store, self._cluster, orphan, epoch, exc.message)
             raise
+        failpoints.hit("steward.plan.loaded")
         return Applier(self._cluster, orphan.txn, plan, epoch=epoch, holder=who(), secret=new_secret)
 
     # ------------------------------------------------------------ following
@@ -174,6 +176,7 @@ class Steward:
             since=self._clock.now(),
             purpose=f"steward for {orphan.txn}",
         )
+        failpoints.hit("steward.orphan.seen")
         try:
             lock = acquire(self._store, self._cluster, record, timeout_s=0, on_lost=driver.lock_lost)
         except LockHeld:

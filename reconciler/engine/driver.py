@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from reconciler import failpoints
 from reconciler.engine.messages import (
     Answered,
     Effect,
@@ -21,8 +22,10 @@ from reconciler.engine.messages import (
     Tick,
     Write,
 )
+from reconciler.engine.points import Writes
 from reconciler.errors import OutcomeUnknown, StoreUnavailable
 from reconciler.model import keys
+from reconciler.model.report import ProgressKind
 from reconciler.ports.store import Snapshot, Store, WatchEnded
 
 if TYPE_CHECKING:
@@ -63,6 +66,7 @@ class Driver:
         self._tell, self._stop, self._on_stop = tell, stop, on_stop
         self._events: queue.SimpleQueue[Event | WatchEnded] = queue.SimpleQueue()
         self._unanswered: tuple[Event, ...] = ()
+        self._points = Writes()
         self._result: Head | None = None
         self._over = False
 
@@ -123,6 +127,8 @@ class Driver:
     def _perform(self, effect: Effect) -> Event | None:
         match effect:
             case Tell(event=event):
+                if event.kind is ProgressKind.DONE:
+                    failpoints.hit("engine.result.seen")
                 self._tell(event)
                 return None
             case End(head=head):
@@ -131,10 +137,13 @@ class Driver:
             case Reload():
                 return Loaded(self._list())
             case Write(tag=tag, commit=commit):
+                self._points.hit(commit, "before")
                 try:
-                    return Answered(tag, self._store.commit(commit))
+                    answer = Answered(tag, self._store.commit(commit))
                 except (OutcomeUnknown, StoreUnavailable):
                     return Answered(tag, None)
+                self._points.hit(commit, "after")
+                return answer
 
     def _tick(self) -> Tick:
         return Tick(self._clock.monotonic(), self._clock.now())

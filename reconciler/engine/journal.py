@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from reconciler import failpoints
 from reconciler.errors import JournalError, OutcomeUnknown, PlanError, StalePlan
 from reconciler.model import keys
 from reconciler.model.codec import decode, encode
@@ -48,15 +49,18 @@ def begin(store: Store, cluster: ClusterId, plan: Plan, head: Head, epoch: int) 
             put = Commit(when=(lock, Absent(key)), then=(Put(key, chunk),))
             if not _certain(store, put, key, chunk):
                 raise StalePlan(f"plan {plan.plan_id} is not begun: somebody else took the lock")
+            failpoints.hit("begin.chunk.after")
         elif known.value != chunk:
             raise JournalError(f"{key} holds another text than plan {plan.plan_id}")
     head = replace(head, plan_id=plan.plan_id, plan_digest=digest(plan), chunks=len(chunks))
     guards = (lock, Absent(head_key), *read_guards(cluster, plan))
+    failpoints.hit("begin.head.before")
     if not _certain(store, Commit(when=guards, then=(Put(head_key, encode(head)),)), head_key, encode(head)):
         raise StalePlan(
             f"the cluster has changed since plan {plan.plan_id} was made: {_moved(store, cluster, plan)}",
             hint="Make a new plan and review it.",
         )
+    failpoints.hit("begin.head.after")
     return head
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from reconciler import failpoints
 from reconciler.errors import LockHeld, OutcomeUnknown
 from reconciler.model import keys
 from reconciler.model.codec import decode, encode
@@ -32,7 +33,9 @@ class Lock:
 
     def release(self) -> None:
         """Give the lock back by revoking its lease. May be called twice."""
+        failpoints.hit("lock.release.before")
         self.lease.close()
+        failpoints.hit("lock.release.after")
 
     def __enter__(self) -> Self:
         return self
@@ -76,6 +79,7 @@ def acquire(
     deadline = time.monotonic() + timeout_s
     told = False
     try:
+        failpoints.hit("lock.write.before")
         while True:
             commit = Commit(when=(Absent(key),), then=(Put(key, encode(record), lease.lease_id),))
             try:
@@ -84,6 +88,7 @@ def acquire(
                 time.sleep(POLL_S)  # settled by the reading that follows
             entry = store.read(key)
             if entry and decode(LockRecord, entry.value).op_id == record.op_id:
+                failpoints.hit("lock.write.after")
                 return Lock(epoch=entry.create_revision, lease=lease)
             if entry and not told:
                 waiting(decode(LockRecord, entry.value))

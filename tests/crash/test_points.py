@@ -1,0 +1,227 @@
+"""A process dies at a failpoint of a real transaction: it ends as promised, and a client sees no error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.failpoints import POINTS
+from reconciler.lab import control
+from reconciler.lab.layout import LabLayout
+from tests.crash.cases import Case, chosen, seed
+from tests.crash.promises import RESUMED_S, TAKEOVER_S, Victim
+from tests.crash.scene import Scene, ended, planned_port, scene, stopped, transaction
+from tests.lab_faults import Applying, answer, world
+from tests.labs import eventually
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(240)]
+MOST_VOLUMES = 8  #: then another lab: each has three bricks and three daemons
+_scenes: list[tuple[contextlib.ExitStack, Scene]] = []
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    def fresh() -> Scene:
+        if _scenes and len(_scenes[0][1].declared) >= MOST_VOLUMES:
+            _scenes.pop()[0].close()  # the client's errors are told here
+        if not _scenes:
+            stack = contextlib.ExitStack()
+            _scenes.append((stack, stack.enter_context(scene(tmp_path_factory.mktemp("armed")))))
+        return _scenes[0][1]
+
+    yield fresh
+    while _scenes:
+        _scenes.pop()[0].close()
+
+
+@pytest.mark.parametrize("case", chosen(), ids=str)
+def test_it_ends_as_promised(scenes: Any, case: Case) -> None:
+    print(f"GLUSTER_STATE_CRASH_SEED={seed()}")
+    at: Scene = scenes()
+    try:
+        _case(at, case)
+    except BaseException as exc:
+        exc.add_note(f"GLUSTER_STATE_CRASH_SEED={seed()}\n{control.log_ends(at.it.root, 12)}")
+        stack, _ = _scenes.pop()
+        with contextlib.suppress(Exception):
+            stack.close()
+        raise
+
+
+def _case(at: Scene, case: Case) -> None:
+    at.nodes.disarm()
+    at.applier.disarm()
+    file = at.next_plan()
+    steps, before = _steps(at), world(at.it)
+    with contextlib.ExitStack() as stack:
+        if case.back:
+            stack.enter_context(taken(at, planned_port(at.it, file, "gs2")))
+        started = stack.enter_context(at.applying(file))
+        died, by_hand = _crash(at, case, started)
+        state = _end(at, case, file, started)
+    assert state in case.promised.ends, f"{case}: {state}, {started.ended}, {started.errors()}"
+    _timely(at, case, transaction(file), died if not by_hand else None, died)
+    _nothing_after_the_end(at, transaction(file))
+    if state == "committed":
+        at.committed()
+        eventually(at_rest(at), f"{case}: no more to do", 60)
+    else:
+        assert world(at.it) == before, f"{case}: not as it was before"
+        assert _steps(at) == steps, f"{case}: not all of it is to do again"
+
+
+def _steps(at: Scene) -> int:
+    return len(answer(at.it, "plan", "-f", str(at.it.root / "work" / "cluster.yaml"))["steps"])
+
+
+def at_rest(at: Scene) -> Any:
+    """Return what tells whether nothing is to do, and nothing is wrong."""
+    path = str(at.it.root / "work" / "cluster.yaml")
+
+    def rests() -> bool:
+        planned = at.it.cli("plan", "-f", path, "--detailed-exitcode").returncode
+        return planned == 0 and at.it.cli("drift").returncode == 0
+
+    return rests
+
+
+@contextlib.contextmanager
+def taken(at: Scene, port: int) -> Iterator[None]:
+    """Hold the port of the new brick on the second node: its start fails, after much was done."""
+    words = [sys.executable, "-m", "reconciler.lab.squatter", "127.0.1.2", str(port)]
+    holder = subprocess.Popen([*control.inside(at.it.root), *words], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert [holder.stdout.readline() for _ in range(2)] == ["trying\n", "holding\n"]
+        yield
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+# ---------------------------------------------------------------- the crash
+
+
+def _crash(at: Scene, case: Case, started: Applying) -> tuple[float, bool]:
+    """Let the case's process come to its point, and its victim die; return when, and whether by hand."""
+    action = "kill" if case.suicide else "stop"
+    arming = at.nodes if case.at_agent or case.by_steward else at.applier
+    arming.arm(f"{case.point}={action}@{case.hit}")
+    if case.by_steward:
+        at.applier.arm(f"engine.{'undo-dispatch' if case.back else 'dispatch'}.{_where(case)}=kill@1")
+    eventually(arming.fired, f"{case}: somebody comes to the point", 60)
+    pid = arming.fired()
+    eventually(lambda: ended(pid) if case.suicide else stopped(pid), f"{case}: it is {action}ped", 10)
+    died = time.monotonic()
+    if case.suicide:
+        return died, False
+    match case.victim:
+        case Victim.APPLIER:
+            os.kill(started.pid, signal.SIGKILL)
+            _wait_for_takeover(at, case)
+        case Victim.AGENT:
+            control.kill(at.it.root, f"agent:{case.agent}")
+        case Victim.ETCD:
+            at.kill_etcd()
+    os.kill(pid, signal.SIGCONT)
+    return died, True
+
+
+def _where(case: Case) -> str:
+    return "before" if case.point.startswith("engine.undo-dispatch") else "after"
+
+
+def _wait_for_takeover(at: Scene, case: Case) -> None:
+    """Let the agent that is stopped wake up only when a steward has a new epoch."""
+    if case.promised.takeover:
+        head = at.journal.written[-1]
+        del head
+        known = len([w for w in at.journal.written if w.key.endswith("/head")])
+        eventually(
+            lambda: len([w for w in at.journal.written if w.key.endswith("/head")]) > known,
+            f"{case}: a takeover",
+            40,
+        )
+
+
+def _end(at: Scene, case: Case, file: str, started: Applying) -> str:
+    """Wait for the end; return the transaction's state."""
+    txn = transaction(file)
+    if not (case.by_steward or case.victim is Victim.APPLIER):
+        code = started.wait(90)
+        assert code in (0, 5, 7, 69), f"{case}: {code} {started.ended} {started.errors()}"
+    else:
+        started.wait(30)
+
+    def terminal() -> str:
+        heads = at.journal.heads(txn)
+        if not heads:
+            return "none"
+        return str(heads[-1].value["state"]) if heads[-1].value else ""
+
+    eventually(lambda: terminal() in ("committed", "rolled-back", "none"), f"{case}: it ends", 60)
+    return terminal()
+
+
+# ---------------------------------------------------------------- judging
+
+
+def _timely(at: Scene, case: Case, txn: str, suicide: float | None, died: float) -> None:
+    heads = at.journal.heads(txn)
+    if case.promised.takeover and case.victim is Victim.APPLIER:
+        epochs = [h.value["phase"]["epoch"] for h in heads if h.value]
+        later = next(h for h, e in zip(heads, epochs, strict=True) if e > epochs[0])
+        print(f"takeover after {later.at - died:.1f} s")
+        assert later.at - died <= TAKEOVER_S, f"{case}: taken over after {later.at - died:.1f} s"
+    if case.victim is Victim.AGENT:
+        lives = [w for w in at.journal.written if w.key.endswith("/live") and w.value is not None]
+        back = next((w.at for w in lives if w.at > died), None)
+        assert back is not None, f"{case}: the agent is not back"
+        print(f"resumed after {back - died:.1f} s")
+        assert back - died <= RESUMED_S, f"{case}: back after {back - died:.1f} s"
+
+
+def _nothing_after_the_end(at: Scene, txn: str) -> None:
+    heads = at.journal.heads(txn)
+    over = [h for h in heads if h.value and h.value["state"] in ("committed", "rolled-back")]
+    if over:
+        after = [w.key for w in at.journal.of(txn) if w.revision > over[0].revision]
+        assert not after, f"written after the end: {after}"
+
+
+def test_every_point_is_reached_by_the_transactions_under_test(scenes: Any) -> None:
+    at: Scene = scenes()
+    said = ""
+    for failing, dies in ((False, ""), (True, ""), (False, "engine.dispatch.after=kill@2")):
+        at.nodes.disarm()
+        at.applier.disarm()
+        at.nodes.arm("*=log")
+        at.applier.arm(dies or "*=log")
+        file = at.next_plan()
+        with contextlib.ExitStack() as stack:
+            if failing:
+                stack.enter_context(taken(at, planned_port(at.it, file, "gs2")))
+            started = stack.enter_context(at.applying(file))
+            code = started.wait(90)
+            said += started.errors()
+        assert code == (-signal.SIGKILL if dies else 5 if failing else 0)
+        txn = transaction(file)
+        eventually(
+            lambda t=txn: at.journal.heads(t)[-1].value["state"] in ("committed", "rolled-back"), "end", 60
+        )
+        if not failing:
+            at.committed()
+    said += "".join(
+        p.read_text(errors="replace") for p in Path(LabLayout(at.it.root).logs).glob("agent-*.log")
+    )
+    missed = [name for name in POINTS if f"failpoint {name}\n" not in said]
+    assert not missed
