@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup venv demo play play-down test check fix real golden schema bench native catalogue soak sim sim-nightly mutants oracle clean
+.PHONY: help setup venv demo play play-down test check fix real crash crash-all golden schema bench native catalogue soak sim sim-nightly mutants oracle clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -25,14 +25,14 @@ play: setup ## the demo's lab, left running and mounted
 play-down: ## end what `make play` left running
 	@exec $(PY) -m reconciler lab down
 
-test: setup check sim real ## set up, then every test
+test: setup check sim real crash ## set up, then every test
 
 check: venv ## lint, types, floors, and the tests that need no root (about a minute)
 	.venv/bin/ruff check reconciler native scripts tests
 	.venv/bin/ruff format --check reconciler native scripts tests
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
-	.venv/bin/pytest -m "not real" --ignore tests/sim -n 2 --dist worksteal
+	.venv/bin/pytest -m "not real and not crash" --ignore tests/sim -n 2 --dist worksteal
 
 fix: venv ## format, and repair what the linter can
 	.venv/bin/ruff check --fix reconciler native scripts tests
@@ -40,6 +40,12 @@ fix: venv ## format, and repair what the linter can
 
 real: setup ## the tests on real etcd, glusterfsd and mounts (root)
 	.venv/bin/pytest -m real -n 2 --dist loadfile
+
+crash: setup ## kill real processes at forty failpoints, drawn by GLUSTER_STATE_CRASH_SEED (root)
+	.venv/bin/pytest tests/crash -m crash -n 3 --dist worksteal
+
+crash-all: setup ## kill real processes at every failpoint (root)
+	GLUSTER_STATE_CRASH=all .venv/bin/pytest tests/crash -m crash -n 3 --dist worksteal
 
 golden: venv ## compare volfiles with the stored ones
 	.venv/bin/pytest tests/golden

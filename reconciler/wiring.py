@@ -24,6 +24,7 @@ from reconciler.adapters import gluster_rpc
 from reconciler.adapters.brick_files import DiskBrickFiles
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.etcd_store import EtcdEndpoint, EtcdStore
+from reconciler.adapters.kept_process import KeptProcess
 from reconciler.adapters.local_files import DiskFiles
 from reconciler.adapters.mounts import Mounts
 from reconciler.adapters.processes import LinuxProcesses
@@ -85,13 +86,12 @@ def run_agent(
     _many_files()
     stop = _until_signal()
     node = build_node(settings, features, bind=bind, boot_id=boot_id)
-    helper = _start_steward(config) if steward or settings.steward else None
+    kept = _start_steward(config) if steward or settings.steward else None
     try:
         return serve(node, settings, lambda: _store(settings), stop)
     finally:
-        if helper is not None:
-            helper.terminate()
-            helper.wait()
+        if kept is not None:
+            kept.end()
 
 
 def run_steward(config: str, agent: int | None) -> int:
@@ -268,10 +268,10 @@ def _gluster_version(program: str) -> str:
 # ---------------------------------------------------------------- processes
 
 
-def _start_steward(config: str) -> subprocess.Popen[bytes]:
-    """Start the steward as a process of its own: it acts with the applier's identity, not the agent's."""
+def _start_steward(config: str) -> KeptProcess:
+    """Keep a steward running, a process of its own: it acts with the applier's identity, not the agent's."""
     words = [sys.executable, "-m", "reconciler", "steward", "--config", config, "--agent", str(os.getpid())]
-    return subprocess.Popen(words, stdin=subprocess.DEVNULL)  # noqa: S603  our own interpreter and module
+    return KeptProcess(words)
 
 
 def _end_with(parent: int, stop: threading.Event) -> None:

@@ -65,22 +65,26 @@ def _mounted_below(root: Path) -> list[Path]:
     return sorted((p for p in points if p.is_relative_to(root)), key=lambda p: len(p.parts), reverse=True)
 
 
-def tree(root: Path) -> dict[str, tuple[object, ...]]:
-    """Return everything below `root`: kind and mode, content or target, extended attributes."""
-    found: dict[str, tuple[object, ...]] = {}
+def tree(root: Path, closed: frozenset[Path] = frozenset()) -> dict[str, tuple[object, ...]]:
+    """Return everything below `root`, but for what is below `closed`, by path: see `entry`."""
+    found: dict[str, tuple[object, ...]] = {".": entry(root)}
     for place, directories, files in os.walk(root):
-        for name in [".", *directories, *files]:
+        for name in [*directories, *files]:
             path = Path(place) / name
-            if name == "." and path != root:
-                continue
-            attributes = {a: os.getxattr(path, a, follow_symlinks=False) for a in _attributes(path)}
-            content: object = b""
-            if path.is_symlink():
-                content = path.readlink()
-            elif path.is_file():
-                content = path.read_bytes()
-            found[str(path.relative_to(root))] = (path.lstat().st_mode, content, attributes)
+            found[str(path.relative_to(root))] = entry(path)
+        directories[:] = [name for name in directories if Path(place) / name not in closed]
     return found
+
+
+def entry(path: Path) -> tuple[object, ...]:
+    """Return what is at a path: kind and mode, content or target, extended attributes."""
+    attributes = {a: os.getxattr(path, a, follow_symlinks=False) for a in _attributes(path)}
+    content: object = b""
+    if path.is_symlink():
+        content = path.readlink()
+    elif path.is_file():
+        content = path.read_bytes()
+    return path.lstat().st_mode, content, attributes
 
 
 def _attributes(path: Path) -> list[str]:

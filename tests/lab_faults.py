@@ -19,7 +19,7 @@ from reconciler.lab.layout import LabLayout, NodeLayout
 from reconciler.lab.record import load
 from reconciler.model import keys
 from reconciler.model.ids import ClusterId
-from tests.disks import tree
+from tests.disks import entry, tree
 from tests.labs import Lab, eventually
 
 Volume = dict[str, Any]
@@ -144,15 +144,15 @@ def world(it: Lab) -> World:
     running = [w[w.index("--brick-name") + 1] for w in found.values() if "--brick-name" in w]
     files: dict[str, tuple[object, ...]] = {}
     for member in record.members(LabLayout(it.root)):
-        for path, what in tree(record.inside.seen(member.bricks)).items():
-            place = f"{member.bricks}/{path}"
-            brick = next((b for b in running if place == b or place.startswith(f"{b}/")), "")
-            if not brick or place == f"{brick}/{_IDENTITY}":
-                files[place] = what
-            elif place == brick:
-                attributes = what[2]
-                assert isinstance(attributes, dict)
-                files[place] = (attributes.get(VOLUME_ID),)
+        seen = record.inside.seen(member.bricks)
+        inside = {b: record.inside.seen(Path(b)) for b in running if b.startswith(f"{member.bricks}/")}
+        for path, what in tree(seen, frozenset(inside.values())).items():
+            files[f"{member.bricks}/{path}"] = what
+        for brick, place in inside.items():  # clients may be writing to it
+            attributes = entry(place)[2]
+            assert isinstance(attributes, dict)
+            files[brick] = (attributes.get(VOLUME_ID),)
+            files[f"{brick}/{_IDENTITY}"] = entry(place / _IDENTITY)
     return World(files=files, config=configuration(it), processes=found)
 
 

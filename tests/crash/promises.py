@@ -100,7 +100,7 @@ _PROMISES = {
 def table() -> str:
     """Return the crash table in Markdown."""
     lines = [
-        "| point | who is there | has happened by then | apply dies | agent dies | steward dies | etcd dies |",
+        "| point | who is there | happened by then | apply dies | agent dies | steward dies | etcd dies |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, point in POINTS.items():
