@@ -91,8 +91,15 @@ class Arming:
 
     def fired(self) -> int:
         """Return the process that has come to the point, or 0."""
-        found = [p for p in self.path.parent.glob(f"{self.path.name}.*") if p.suffix[1:].isdigit()]
+        found = self._taken()
         return int(found[0].suffix[1:]) if found else 0
+
+    def fired_at(self) -> float:
+        """Return when it came there, as time.monotonic()."""
+        return time.monotonic() - (time.time() - self._taken()[0].stat().st_ctime)
+
+    def _taken(self) -> list[Path]:
+        return [p for p in self.path.parent.glob(f"{self.path.name}.*") if p.suffix[1:].isdigit()]
 
     def disarm(self) -> None:
         for file in self.path.parent.glob(f"{self.path.name}*"):
