@@ -17,6 +17,7 @@ from reconciler.cli.root import EXIT_BUG, EXIT_PIPE
 from reconciler.desired.load import load
 from reconciler.model import codec, keys
 from reconciler.plan.codes import CODES
+from reconciler.txn.machine import ALLOWED
 from tests.command_lines import NAME, commands, flags_of, problems_of
 
 ROOT = Path(__file__).parents[2]
@@ -275,6 +276,15 @@ def _importers() -> dict[str, set[str]]:
             for name in names:
                 found.setdefault(name.split(".")[0], set()).add(str(module.relative_to(ROOT)))
     return found
+
+
+def test_the_table_of_transitions_is_that_of_the_machine() -> None:
+    shown = {row[0]: row[1] for row in _rows("docs/transactions.md", "from", "to")}
+    words = {
+        (was.value if was else "no record"): ", ".join(sorted(m.value for m in after)) or "nothing: the end"
+        for was, after in ALLOWED.items()
+    }
+    assert shown == words
 
 
 def test_the_architecture_fits_its_frame() -> None:
