@@ -124,7 +124,7 @@ class Scene:
         declare(self.it, base, *self.declared, volume(self.it, f"v{self.number}"))
         file = str(self.it.root / "work" / f"{self.number}.plan")
         # One part, so that its end is one of two; tests/real/test_cluster_parts.py has the other modes.
-        words = ("plan", "--rollback", "all", "-f", str(self.it.root / "work" / "cluster.yaml"), "--out", file)
+        words = ("plan", "--rollback=all", "-f", str(self.it.root / "work" / "cluster.yaml"), "--out", file)
         done = self.it.cli(*words)
         assert done.returncode == 0, done.stdout + done.stderr
         return file
