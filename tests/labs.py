@@ -223,7 +223,7 @@ class Lab:
     # ------------------------------------------------------------ faults
 
     def kill(self, target: str) -> None:
-        """SIGKILL ``etcd``, ``agent:N`` or ``brick:VOL:N``."""
+        """SIGKILL ``etcd`` (``etcd:N`` of several members), ``agent:N`` or ``brick:VOL:N``."""
         control.kill(self.root, target)
 
     def kill_brick(self, path: str) -> None:
@@ -260,10 +260,12 @@ def parent_of(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def lab(*, nodes: int = 3, agent: Sequence[str] = control.DEFAULT_AGENT) -> Iterator[Lab]:
+def lab(
+    *, nodes: int = 3, etcd_members: int = 1, agent: Sequence[str] = control.DEFAULT_AGENT
+) -> Iterator[Lab]:
     """Yield a lab in a random short directory; take it down whatever happens."""
     root = Path("/run") / f"gsl-{secrets.token_hex(4)}"
-    control.up(root, nodes=nodes, netns=True, agent=agent)
+    control.up(root, nodes=nodes, netns=True, etcd_members=etcd_members, agent=agent)
     try:
         yield Lab(root)
     except BaseException as exc:
@@ -274,9 +276,9 @@ def lab(*, nodes: int = 3, agent: Sequence[str] = control.DEFAULT_AGENT) -> Iter
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Lab]:
+def cluster(*, etcd_members: int = 1) -> Iterator[Lab]:
     """Yield a lab of three nodes whose agents have joined."""
-    with lab() as it:
+    with lab(etcd_members=etcd_members) as it:
         control.wait_for_agents(it.root)
         yield it
 

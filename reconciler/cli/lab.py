@@ -17,7 +17,7 @@ _dir = click.option(
     help="The lab's directory.",
 )  # fmt: skip
 
-_TARGETS = ("etcd", "agent:N", "brick:VOL:N")
+_TARGETS = ("etcd", "etcd:N", "agent:N", "brick:VOL:N")
 
 
 @click.group(
@@ -39,11 +39,12 @@ def lab() -> None:
     )
 )
 @click.option("--nodes", default=3, show_default=True, help="How many nodes, 1 to 20.")
+@click.option("--etcd-members", default=1, show_default=True, help="How many members its etcd has, 1 to 7.")
 @click.option("--netns", is_flag=True, help="Give it a network and mount namespace of its own.")
 @_dir
-def up(root: Path, nodes: int, netns: bool) -> None:
+def up(root: Path, nodes: int, etcd_members: int, netns: bool) -> None:
     """Start etcd, the agents and their disks."""
-    record = control.up(root, nodes=nodes, netns=netns)
+    record = control.up(root, nodes=nodes, netns=netns, etcd_members=etcd_members)
     try:
         control.wait_for_agents(root)
     except BaseException:  # the message holds what the agents said; half a lab would be in the way
@@ -167,5 +168,5 @@ def _on_target(name: str, text: str, *targets: str) -> None:
 
 
 _on_target("stop", "End a part and keep it down (a brick: as its restart policy says)", *_TARGETS)
-_on_target("start", "Let a stopped part run again", *_TARGETS[:2])
+_on_target("start", "Let a stopped part run again", *_TARGETS[:3])
 _on_target("kill", "Send SIGKILL to a part", *_TARGETS)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.errors import EnvironmentProblem, UsageError
-from reconciler.lab import disks, etcd_binary, namespace, preflight, processes
+from reconciler.lab import disks, etcd_binary, etcd_members, namespace, preflight, processes
 from reconciler.lab.layout import LabLayout, NodeLayout
 from reconciler.lab.record import LabRecord, children, load
 from reconciler.lab.removal import remove_files
@@ -28,27 +28,36 @@ _ETCD_S = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wish:
-    """How a lab is to be. `agent` are the words that start an agent."""
+    """How a lab is to be. `agent` are the words that start an agent; `members` is of etcd."""
 
     netns: bool
     etcd: Path
+    members: int
     agent: Sequence[str]
 
 
-def up(root: Path, *, nodes: int = 3, netns: bool = False, agent: Sequence[str] = DEFAULT_AGENT) -> LabRecord:
+def up(
+    root: Path,
+    *,
+    nodes: int = 3,
+    netns: bool = False,
+    etcd_members: int = 1,
+    agent: Sequence[str] = DEFAULT_AGENT,
+) -> LabRecord:
     """Start a lab at `root`; an interruption or error takes down what was started.
 
     Args:
         root: the lab's directory, made if missing; it must be empty.
         nodes: how many nodes, 1 to 20.
         netns: give the lab a network and mount namespace of its own.
+        etcd_members: how many members its etcd has, 1 to 7.
         agent: the words that start an agent; ``--config FILE --bind ADDRESS --boot-id ID`` is added.
 
     Raises:
-        UsageError: `nodes` or `root` is out of bounds.
+        UsageError: `nodes`, `etcd_members` or `root` is out of bounds.
         EnvironmentProblem: not root, a lab is there already, a port is taken, or a program is missing.
     """
-    preflight.check_request(root, nodes)
+    preflight.check_request(root, nodes, etcd_members)
     preflight.check_machine()
     if not netns:
         preflight.check_ports(root, nodes)
@@ -60,7 +69,8 @@ def up(root: Path, *, nodes: int = 3, netns: bool = False, agent: Sequence[str] 
     record = LabRecord(nodes=nodes)
     try:
         record.save(layout)
-        return _start(layout, record, _Wish(netns=netns, etcd=binary.path, agent=agent))
+        wish = _Wish(netns=netns, etcd=binary.path, members=etcd_members, agent=agent)
+        return _start(layout, record, wish)
     except BaseException:
         if layout.record.exists():
             down(root)
@@ -74,9 +84,10 @@ def _start(layout: LabLayout, record: LabRecord, wish: _Wish) -> LabRecord:
         with processes.uninterrupted():
             record = replace(record, keeper=namespace.create(layout.logs / "namespace.log"))
             record.save(layout)
-    client, peer = preflight.free_ports()
-    record = replace(record, endpoint=f"127.0.0.1:{client}")
-    record = record.saying("etcd", _etcd_command(layout, wish.etcd, (client, peer)))
+    members = etcd_members.laid_out(layout.etcd_data, wish.members)
+    record = replace(record, endpoint=etcd_members.endpoints(members))
+    for member in members:
+        record = record.saying(member.part, etcd_members.command(wish.etcd, member, members))
     for node in record.members(layout):
         record = record.saying(part_of(node), _agent_command(node, wish.agent))
     record.save(layout)
@@ -154,7 +165,8 @@ def status(root: Path) -> dict[str, str]:
 
 def environment(root: Path) -> dict[str, str]:
     """Return the variables that point the commands at this lab."""
-    return {"GLUSTER_STATE_ETCD": f"http://{load(root).endpoint}", "GLUSTER_STATE_CLUSTER": CLUSTER}
+    urls = ",".join(f"http://{endpoint}" for endpoint in load(root).endpoint.split(","))
+    return {"GLUSTER_STATE_ETCD": urls, "GLUSTER_STATE_CLUSTER": CLUSTER}
 
 
 def wait_for_agents(root: Path, seconds: float = 30.0) -> None:
@@ -212,7 +224,9 @@ def start(root: Path, target: str) -> None:
 
 
 def kill(root: Path, target: str) -> None:
-    """Send SIGKILL to ``etcd``, ``agent:N`` or ``brick:VOL:N`` (the bricks of VOL on node N).
+    """Send SIGKILL to a part.
+
+    That is ``etcd`` (``etcd:N`` of several members), ``agent:N``, or ``brick:VOL:N`` for VOL's on node N.
 
     Raises:
         UsageError: no such target runs.
@@ -250,7 +264,7 @@ def node_number(text: str) -> int:
 def _child_name(root: Path, target: str) -> str:
     name = target.replace(":", "-")
     if name not in load(root).commands:
-        raise UsageError(f"unknown target {target!r}", hint="etcd, agent:N or brick:VOL:N")
+        raise UsageError(f"unknown target {target!r}", hint="etcd, etcd:N, agent:N or brick:VOL:N")
     return name
 
 
@@ -270,28 +284,20 @@ def _agent_command(node: NodeLayout, agent: Sequence[str]) -> list[str]:
     return new_boot([*agent, "--config", str(node.config), "--bind", node.address])
 
 
-def _etcd_command(layout: LabLayout, binary: Path, ports: tuple[int, int]) -> list[str]:
-    client, peer = (f"http://127.0.0.1:{port}" for port in ports)
-    return [
-        str(binary), "--name", "lab", "--data-dir", str(layout.etcd_data),
-        "--listen-client-urls", client, "--advertise-client-urls", client,
-        "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"lab={peer}",
-    ]  # fmt: skip
-
-
 def _configure(node: NodeLayout, endpoint: str) -> None:
     for folder in node.folders.values():
         folder.mkdir(exist_ok=True, mode=0o700)
     lines = [
         f'cluster = "{CLUSTER}"', f'peer = "{node.peer}"', f'address = "{node.address}"',
-        f'etcd = ["{endpoint}"]', *(f'{kind} = "{path}"' for kind, path in node.folders.items()),
+        f"etcd = {json.dumps(endpoint.split(','))}",
+        *(f'{kind} = "{path}"' for kind, path in node.folders.items()),
         f"steward = {'true' if node.number <= 2 else 'false'}",
     ]  # fmt: skip
     node.config.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _wait_for_etcd(record: LabRecord) -> None:
-    url = f"http://{record.endpoint}/health"
+    url = f"http://{record.endpoint.split(',')[0]}/health"  # healthy: its cluster has a leader
     probe = (
         "import sys, urllib.request as r; sys.exit(b'true' not in r.urlopen(sys.argv[1], timeout=2).read())"
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 DEFAULT_DIR = Path("/run/gluster-state-lab")
 MAX_NODES = 20
+MAX_MEMBERS = 7  #: of its etcd
 MAX_DIR_LENGTH = 40
 """Longest DIR in bytes: a unix socket path ends at 107 (linux unix(7), sun_path) and RUN adds up to 60."""
 

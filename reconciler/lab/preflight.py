@@ -9,21 +9,23 @@ from pathlib import Path
 
 from reconciler.adapters.tcp_ports import TcpPorts
 from reconciler.errors import EnvironmentProblem, UsageError
-from reconciler.lab.layout import MAX_DIR_LENGTH, MAX_NODES, LabLayout
+from reconciler.lab.layout import MAX_DIR_LENGTH, MAX_MEMBERS, MAX_NODES, LabLayout
 from reconciler.lab.processes import alive
 from reconciler.lab.record import load
 from reconciler.wire.programs import VOLFILE_PORT
 
 
-def check_request(root: Path, nodes: int) -> None:
+def check_request(root: Path, nodes: int, etcd_members: int) -> None:
     """Refuse a lab that cannot be, or whose directory is not free.
 
     Raises:
-        UsageError: `nodes` or `root` is out of bounds.
+        UsageError: `nodes`, `etcd_members` or `root` is out of bounds.
         EnvironmentProblem: not root, or there is something in `root`.
     """
     if not 1 <= nodes <= MAX_NODES:
         raise UsageError(f"--nodes must be 1 to {MAX_NODES}")
+    if not 1 <= etcd_members <= MAX_MEMBERS:
+        raise UsageError(f"--etcd-members must be 1 to {MAX_MEMBERS}")
     if not root.is_absolute() or len(os.fsencode(root)) > MAX_DIR_LENGTH:
         raise UsageError(f"--dir must be an absolute path of at most {MAX_DIR_LENGTH} bytes (unix sockets)")
     if os.geteuid() != 0:
@@ -78,9 +80,10 @@ def check_ports(root: Path, nodes: int) -> None:
         )
 
 
-def free_ports() -> tuple[int, int]:
-    """Return two TCP ports of 127.0.0.1 that are free now."""
-    with contextlib.closing(socket.socket()) as one, contextlib.closing(socket.socket()) as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
+def free_ports(count: int) -> tuple[int, ...]:
+    """Return TCP ports of 127.0.0.1 that are free now, no two the same."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(contextlib.closing(socket.socket())) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return tuple(probe.getsockname()[1] for probe in probes)

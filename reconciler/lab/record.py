@@ -21,8 +21,8 @@ class LabRecord:
 
     Attributes:
         nodes: how many nodes there are.
-        endpoint: etcd's client address, ``host:port``; empty while the lab comes up.
-        commands: what the supervisor runs, by name (``etcd``, ``agent-1``).
+        endpoint: etcd's client addresses, ``host:port`` separated by commas; empty while the lab comes up.
+        commands: what the supervisor runs, by name (``etcd`` or ``etcd-1``, ``agent-1``).
     """
 
     nodes: int

@@ -97,7 +97,7 @@ def main(root: Path) -> None:
         for child in children:
             child.tend(layout, time.monotonic())
         time.sleep(POLL)
-    agents = [child for child in children if child.name != "etcd"]
+    agents = [child for child in children if not child.name.startswith("etcd")]
     for child in agents:  # first, and all at once: they say goodbye to an etcd that still answers
         child.ask()
     for child in [*agents, *children]:
