@@ -13,6 +13,7 @@ The tree says what the *caller* should do next, and the exit code says it to the
     ├─ StoreError                  exit 69
     │  ├─ StoreUnavailable         certainly not applied, or a read: safe to retry
     │  ├─ OutcomeUnknown           a write that may or may not have happened: read back, never repeat blindly
+    │  ├─ StoreRestored            another etcd, or an older history: nothing is done until that is settled
     │  ├─ Compacted                the watch's history is gone: list again
     │  └─ StorePermission          exit 77
     ├─ LockHeld                    exit 7   somebody else applies
@@ -103,6 +104,14 @@ class StoreUnavailable(StoreError):
 
 class OutcomeUnknown(StoreError):
     """A write was sent and no answer came. It may have been applied, now or later. Read back."""
+
+
+class StoreRestored(StoreError):
+    """The store is another one, or has an older history, than before: replaced, or restored from a backup."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        way = "Nothing is changed until that is settled: see docs/operations.md, about etcd restored."
+        super().__init__(message, hint=hint or way)
 
 
 class Compacted(StoreError):

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.errors import JournalError, PlanError
+from reconciler.errors import JournalError, PlanError, StoreRestored
 from reconciler.model import keys
 from reconciler.model.codec import decode, encode
 from reconciler.model.configured import (
@@ -25,6 +25,7 @@ from reconciler.model.configured import (
 from reconciler.model.ids import Address, BrickUuid, ClusterId, NodeId, PeerName, VolumeId, VolumeName
 from reconciler.model.observed import (
     BrickFact,
+    Doubt,
     NodeFact,
     ObservedCluster,
     ObservedNode,
@@ -117,6 +118,21 @@ def whole_volume(record: VolumeRecord, bricks: list[BrickRecord]) -> VolumeRecor
         return int(subvolume), int(position)
 
     return replace(record, bricks=tuple(sorted(bricks, key=place)))
+
+
+def doubts_in(snapshot: Snapshot, cluster: ClusterId) -> tuple[Doubt, ...]:
+    """Return which nodes say that this is not the store they know, in a listing of the nodes or more."""
+    prefix = keys.nodes_prefix(cluster)
+    found = (e for e in snapshot.entries if e.key.startswith(prefix) and e.key.endswith("/doubt"))
+    doubts = (decode(Doubt, e.value) for e in found if len(keys.parts_below(prefix, e.key)) == 2)
+    return tuple(sorted(doubts, key=lambda d: d.peer))
+
+
+def refuse_doubted(snapshot: Snapshot, cluster: ClusterId) -> None:
+    """Raise StoreRestored if a node doubts the store, naming each that does."""
+    doubts = doubts_in(snapshot, cluster)
+    if doubts:
+        raise StoreRestored("; ".join(f"{doubt.peer} says: {doubt.reason}" for doubt in doubts))
 
 
 def joined_in(snapshot: Snapshot, cluster: ClusterId) -> dict[PeerName, NodeId]:

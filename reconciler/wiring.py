@@ -43,10 +43,11 @@ from reconciler.agent.supervisor import BrickShell, BrickSupervisor
 from reconciler.agent.volumes import VolumeTable
 from reconciler.controller.session import ClusterSession
 from reconciler.controller.steward import Steward
-from reconciler.errors import EnvironmentProblem, PlanError, StoreError
+from reconciler.errors import EnvironmentProblem, JournalError, PlanError, StoreError, StoreRestored
 from reconciler.feature import Registry
 from reconciler.model.endpoints import address_of
 from reconciler.model.ids import ClusterId, NodeId
+from reconciler.model.keys import lock
 from reconciler.model.observed import NodeFact
 from reconciler.model.report import Connection
 from reconciler.observe import claim_cluster, cluster_id
@@ -110,8 +111,9 @@ def run_steward(config: str, agent: int | None) -> int:
         store = _store(settings)
         try:
             cluster = cluster_id(store, settings.cluster)  # agents create clusters, stewards do not
+            _refuse_unknown(store, settings, cluster)
             Steward(store, cluster, SystemClock(), stop).run()
-        except (StoreError, PlanError) as exc:
+        except (StoreError, PlanError, JournalError) as exc:
             if exc.message != said:
                 LOG.warning("%s", exc.message)
             said = exc.message
@@ -119,6 +121,19 @@ def run_steward(config: str, agent: int | None) -> int:
             store.close()
         stop.wait(1.0)
     return 0
+
+
+def _refuse_unknown(store: EtcdStore, settings: AgentConfig, cluster: ClusterId) -> None:
+    """Raise StoreRestored if the node that this steward is on knows another store, or a later one.
+
+    Its agent says so, too, but maybe not before we have taken over a transaction of long ago.
+    """
+    memory = NodeMemory(DiskFiles(settings.paths.state / "memory"))
+    entered = memory.phase()
+    revision = store.read_prefix(lock(cluster)).revision
+    reason = memory.objection(store.identity(), revision, entered.phase if entered else None)
+    if reason:
+        raise StoreRestored(reason)
 
 
 # ---------------------------------------------------------------- an agent's parts

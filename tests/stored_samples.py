@@ -27,6 +27,7 @@ from reconciler.model.ids import (
 from reconciler.model.observed import (
     BrickFact,
     BrickState,
+    Doubt,
     MountFact,
     NodeFact,
     ObservedNode,
@@ -135,6 +136,7 @@ PHASE = Phase(1234, 1)
 TXN = TxnId("t-01")
 
 SAMPLES: tuple[object, ...] = (
+    Doubt(peer=PeerName("gs1"), reason="etcd is at revision 7, and was at 9 before"),
     Question(question="q-1", lease=7587, paths=("/bricks/x",)),
     Answer(at=1_790_000_300, probes=(PROBE,), ports_in_use=(61002,)),
     PEER,

@@ -26,8 +26,8 @@ from reconciler.adapters.etcd_messages import etcdrpc, register
 from reconciler.errors import (
     EnvironmentProblem,
     OutcomeUnknown,
-    StoreError,
     StorePermission,
+    StoreRestored,
     StoreUnavailable,
 )
 from reconciler.ports.store import MAX_VALUE_BYTES
@@ -161,7 +161,7 @@ def pauses() -> Iterator[float]:
 class EtcdConnection:
     """Channels to one etcd cluster. Thread-safe. Connects with the first call, not before.
 
-    It remembers the cluster's id and the highest revision seen, and raises StoreError once etcd answers
+    It remembers the cluster's id and the highest revision seen, and raises StoreRestored once etcd answers
     as another cluster or with an older history: someone restored or replaced it, and comparing our
     revisions with its would be meaningless.
     """
@@ -259,7 +259,7 @@ class EtcdConnection:
     def admit(self, header: Any, floor: int = 0) -> None:
         """Take note of an answer's header, or refuse it.
 
-        Raises StoreError if it is from another cluster, or from a history that ends before `floor`.
+        Raises StoreRestored if it is from another cluster, or from a history that ends before `floor`.
         """
         with self._lock:
             self._cluster_id = self._cluster_id or header.cluster_id
@@ -267,12 +267,9 @@ class EtcdConnection:
             if header.cluster_id == expected and header.revision >= floor:
                 self._revision = max(self._revision, header.revision)
                 return
-        hint = "find out who restored or replaced etcd; then restart this process to start from what it holds"
         if header.cluster_id != expected:
-            raise StoreError(
-                f"etcd answers as cluster {header.cluster_id:x}, it was {expected:x} before", hint=hint
-            )
-        raise StoreError(f"etcd's revision went back from {floor} to {header.revision}", hint=hint)
+            raise StoreRestored(f"etcd answers as cluster {header.cluster_id:x}, it was {expected:x} before")
+        raise StoreRestored(f"etcd's revision went back from {floor} to {header.revision}")
 
     def suspect(self, host: _Host) -> None:
         """Use another endpoint from now on, if there is one, because `host` did not answer."""

@@ -58,6 +58,12 @@ class EtcdStore:
         """Return etcd's version, such as ``3.5.16``, of the endpoint in use."""
         return str(self._connection.ask(STATUS, etcdrpc.StatusRequest()).version)
 
+    def identity(self) -> str:
+        """Return etcd's cluster id, in hexadecimal."""
+        answer = self._connection.ask(STATUS, etcdrpc.StatusRequest())
+        self._connection.admit(answer.header)
+        return f"{answer.header.cluster_id:x}"
+
     def read(self, key: str) -> Entry | None:
         """Return the entry of one key, or None."""
         answer = self._connection.read(etcdrpc.RangeRequest(key=key.encode()))

@@ -85,6 +85,12 @@ class MemoryStore:
         """Return a second client of the same data."""
         return MemoryStore(inline=self._inline, shared=self._data)
 
+    def identity(self) -> str:
+        """Return what tells this store from others: clients of the same data have the same."""
+        with self._data.lock:
+            self._enter()
+            return f"{id(self._data):x}"
+
     def read(self, key: str) -> Entry | None:
         """Return the entry of one key, or None."""
         with self._data.lock:

@@ -46,6 +46,14 @@ class KnownCluster:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownStore:
+    """Which store this node follows, and the highest revision it has seen of it."""
+
+    identity: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeptVolume:
     """A committed volume."""
 
@@ -85,6 +93,7 @@ _FORMS: Mapping[type, tuple[int, tuple[str, ...]]] = MappingProxyType(
         NodeIdentity: (1, ()),
         Binding: (1, ()),
         KnownCluster: (1, ("Settings", "PeerRecord")),
+        KnownStore: (1, ()),
         KeptVolume: (1, ("VolumeRecord", "BrickRecord")),
         StagedVolume: (1, ("VolumeRecord", "BrickRecord")),
         Secret: (1, ("Secret",)),

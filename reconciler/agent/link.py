@@ -19,6 +19,7 @@ from reconciler.agent.executor import Executor
 from reconciler.agent.facts import FactBook
 from reconciler.agent.following import Follower
 from reconciler.agent.kept import Binding
+from reconciler.agent.trust import trust
 from reconciler.engine.journal import frozen_plan
 from reconciler.engine.points import hit_record
 from reconciler.errors import (
@@ -58,6 +59,7 @@ LOG = logging.getLogger("gluster-state.agent")
 LEASE_TTL_S = 10
 REPORT_EVERY_S = 2.0
 TICK_S = 0.25
+NOTE_EVERY_S = 10.0  #: how old the revision that the disk knows may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +86,23 @@ class Link:
         self._revision = 0
         self._reported_at = 0.0
         self._live_revision = 0
+        self._noted_at = 0.0
+        self._identity = ""
         self._worker: threading.Thread | None = None
 
     # ------------------------------------------------------------ life
 
     def run(self, stop: threading.Event) -> None:
         """Connect, then serve until `stop` or trouble. Raises StoreError or JournalError for trouble."""
-        clock = self._node.parts.clock
+        clock, memory = self._node.parts.clock, self._node.parts.memory
         cluster = self._find_cluster()
         self._cluster: ClusterId = cluster
-        self._node.parts.memory.bind(Binding(cluster_id=cluster, cluster_name=self._name, peer=self._peer))
+        memory.bind(Binding(cluster_id=cluster, cluster_name=self._name, peer=self._peer))
+        self._identity = trust(self._store, memory, cluster, self._me, self._peer)
         self._join()
         self._facts = FactBook(cluster, self._me)
         self._follower = Follower(self._node.parts, cluster, self._name)
-        known = self._node.parts.memory.phase()
+        known = memory.phase()
         self._executor = Executor(
             cluster, self._me, self._instance, phase=known.phase if known else Phase(0, 0)
         )
@@ -119,6 +124,7 @@ class Link:
             self._node.parts.table.set_connected(False)
             for watch in watches:
                 watch.close()
+            memory.keep_store(self._identity, self._revision)
             self._join_worker()
             lease.close()
 
@@ -254,6 +260,9 @@ class Link:
 
     def _report(self, now: float) -> None:
         self._reported_at = now
+        if now - self._noted_at >= NOTE_EVERY_S:
+            self._noted_at = now
+            self._node.parts.memory.keep_store(self._identity, self._revision)
         self._settle_staged()
         for commit in self._facts.writes(self._node.report(), self._live_revision, now):
             if self._commit(commit) is None or not self._succeeded:

@@ -21,6 +21,7 @@ from reconciler.agent.kept import (
     EndedTransactions,
     KeptVolume,
     KnownCluster,
+    KnownStore,
     NodeIdentity,
     Remembered,
     sealed,
@@ -140,6 +141,40 @@ class NodeMemory:
     def _ended(self) -> tuple[TxnId, ...]:
         known = self._certain("ended", EndedTransactions)
         return known.txns if known else ()
+
+    # ------------------------------------------------------------ the store
+
+    def objection(self, identity: str, revision: int, asked: Phase | None) -> str:
+        """Return why the store cannot be the one this node knows, as it was or later; empty if it can.
+
+        Args:
+            identity: of the store.
+            revision: its present one.
+            asked: the highest phase that the store asks this node to acknowledge, None if there is none.
+
+        Raises:
+            JournalError: a record is damaged.
+        """
+        with self._lock:
+            known, entered = self._certain("store", KnownStore), self.phase()
+        if known is not None and known.identity != identity:
+            return f"etcd is cluster {identity}, and was {known.identity} before"
+        if known is not None and revision < known.revision:
+            return f"etcd is at revision {revision}, and was at {known.revision} before"
+        if entered is not None and (asked is None or asked < entered.phase):
+            return f"etcd does not know phase {entered.phase.epoch}.{entered.phase.direction}, entered here"
+        return ""
+
+    def knows_store(self) -> bool:
+        """Return true unless the node has never followed a store, or was told to forget which."""
+        return self._certain("store", KnownStore) is not None
+
+    def keep_store(self, identity: str, revision: int) -> None:
+        """Keep which store is followed and the highest revision seen; a lower one costs no write."""
+        with self._lock:
+            known = self._certain("store", KnownStore)
+            if known is None or known.identity != identity or revision > known.revision:
+                self._put("store", KnownStore(identity=identity, revision=revision))
 
     # ------------------------------------------------------------ configuration
 

@@ -25,6 +25,7 @@ def render(status: ClusterStatus, style: Style) -> list[str]:
         lines += _volume(volume, style)
     if not status.volumes:
         lines.append("  none")
+    lines += [paint("! ", "red") + f"etcd is in doubt: {doubt}" for doubt in status.doubts]
     lines += _transaction(status)
     return [*lines, "", health_line(status)]
 

@@ -37,7 +37,7 @@ from reconciler.model.report import (
     TxnSummary,
 )
 from reconciler.model.volume import VolumeState
-from reconciler.observe import ask, configured_in, joined_in, observed_in
+from reconciler.observe import ask, configured_in, doubts_in, joined_in, observed_in, refuse_doubted
 from reconciler.plan.document import summary
 from reconciler.plan.drift import find_drift
 from reconciler.plan.planner import Given, Stamp, make_plan
@@ -134,6 +134,7 @@ class ClusterSession:
             seen.configured,
             seen.observed,
             open_txn=summaries(open_txns[:1])[0] if open_txns else None,
+            doubts=tuple(f"{d.peer}: {d.reason}" for d in doubts_in(snapshot, self._cluster)),
             lock_holder=f"{holder.holder} ({holder.purpose})" if holder else "",
         )
 
@@ -198,6 +199,7 @@ class ClusterSession:
             timeout_s=self._lock_timeout_s,
             on_lost=driver.lock_lost,
         ) as lock:
+            refuse_doubted(self._list(), self._cluster)
             plan = take_up(self._store, self._cluster, txn, lock.epoch, rollback=rollback)
             end = driver.run(self._applier(txn, plan, lock, PARALLEL))
         result = self._result(plan, txn, end, self._clock.monotonic() - began)
@@ -216,7 +218,9 @@ class ClusterSession:
             raise StalePlan(f"plan {plan.plan_id} has expired", hint="Make a new plan and review it.")
 
     def _refuse_open(self) -> None:
-        found = open_heads(heads(self._list(), self._cluster))
+        listed = self._list()
+        refuse_doubted(listed, self._cluster)
+        found = open_heads(heads(listed, self._cluster))
         if found:
             head = found[0]
             way = f"A steward brings it to its end; watch it with: gluster-state txn show {head.txn}"
@@ -338,7 +342,9 @@ class ClusterSession:
 
     def _look(self, desired: Desired | None) -> Seen:
         """Ask every live node to look again, then read what they reported."""
-        first = self._seen(self._list(), None)
+        listed = self._list()
+        refuse_doubted(listed, self._cluster)
+        first = self._seen(listed, None)
         paths: dict[NodeId, tuple[str, ...]] = {}
         for peer, node in first.observed.nodes.items():
             if node.live:

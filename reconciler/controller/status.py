@@ -21,6 +21,7 @@ def cluster_status(
     *,
     open_txn: TxnSummary | None,
     lock_holder: str,
+    doubts: tuple[str, ...] = (),
 ) -> ClusterStatus:
     """Return the status of a cluster from reports in the store."""
     silent = tuple(
@@ -35,6 +36,7 @@ def cluster_status(
         open_txn=open_txn,
         lock_holder=lock_holder,
         unobserved=silent,
+        doubts=doubts,
     )
 
 

@@ -25,9 +25,17 @@ from reconciler.engine.journal import frozen_plan, stop_for_good
 from reconciler.engine.lock import acquire
 from reconciler.engine.messages import LockGone
 from reconciler.engine.retention import node_keys, superfluous
-from reconciler.errors import JournalError, LockHeld, ReconcilerError, StoreError, StoreUnavailable
+from reconciler.errors import (
+    JournalError,
+    LockHeld,
+    ReconcilerError,
+    StoreError,
+    StoreRestored,
+    StoreUnavailable,
+)
 from reconciler.model import keys
 from reconciler.model.report import ProgressEvent
+from reconciler.observe import refuse_doubted
 from reconciler.ports.store import Changes, Watch, WatchEnded
 from reconciler.txn.record import Head, LockRecord
 
@@ -50,10 +58,12 @@ class Steward:
         self._events: queue.SimpleQueue[Changes | WatchEnded] = queue.SimpleQueue()
 
     def run(self) -> None:
-        """List, watch, take over; after trouble with the store list again."""
+        """List, watch, take over; after trouble with the store list again. Raises StoreRestored."""
         while not self._stop.is_set():
             try:
                 self._follow()
+            except StoreRestored:
+                raise  # this connection remembers another store; the next one begins anew
             except StoreError as exc:
                 LOG.warning("listing again: %s", exc.message)
             except ReconcilerError as exc:
@@ -150,14 +160,19 @@ class Steward:
         self._outlook.take_read(lock, self._store.read(lock))
         self._read_again(seeming.txn)
         orphan = self.orphan()
-        return self._drive(orphan) if orphan else None
+        if orphan is None:
+            return None
+        refuse_doubted(self._store.read_prefix(keys.nodes_prefix(self._cluster)), self._cluster)
+        return self._drive(orphan)
 
     def _remove_old(self) -> None:
         """Remove the oldest ended transactions if there are too many and nothing else is to be done."""
         old = superfluous(self._outlook.ended()) if self._outlook.idle else ()
         if not old:
             return
-        at_nodes = node_keys(self._cluster, self._store.read_prefix(keys.nodes_prefix(self._cluster)).entries)
+        nodes = self._store.read_prefix(keys.nodes_prefix(self._cluster))
+        refuse_doubted(nodes, self._cluster)
+        at_nodes = node_keys(self._cluster, nodes.entries)
         for txn in old:
             if self._stop.is_set() or not self._outlook.idle:
                 return

@@ -46,6 +46,7 @@ VERSIONS: Mapping[str, int] = types.MappingProxyType(
         "BrickFact": 1,
         "VolumeFact": 1,
         "ObservedNode": 1,
+        "Doubt": 1,
         # The journal, txn/record.py
         "Head": 1,
         "StepRecord": 1,

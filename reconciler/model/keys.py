@@ -209,6 +209,11 @@ def barrier_request(cluster: ClusterId, node: NodeId) -> str:
     return f"{node_prefix(cluster, node)}barrier-request"
 
 
+def doubt(cluster: ClusterId, node: NodeId) -> str:
+    """Return the key by which a node says that this store cannot be the one it knows."""
+    return f"{node_prefix(cluster, node)}doubt"
+
+
 def live(cluster: ClusterId, node: NodeId) -> str:
     """Return the key that exists while the node's agent does. Held on a lease."""
     return f"{node_prefix(cluster, node)}live"

@@ -96,6 +96,14 @@ class VolumeFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A node's word that the store is another, or has an older history, than the one it knows."""
+
+    peer: PeerName
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PathProbe:
     """What stands at a path that a plan wants to use as a brick. Taken on request, reads only.
 

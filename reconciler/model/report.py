@@ -257,6 +257,7 @@ class ClusterStatus:
     Attributes:
         lock_holder: who applies at the moment; empty if nobody.
         unobserved: configured peers that said nothing.
+        doubts: why nodes say that etcd is another, or older, than they know it; nothing is applied then.
     """
 
     cluster_id: ClusterId
@@ -267,3 +268,4 @@ class ClusterStatus:
     open_txn: TxnSummary | None = None
     lock_holder: str = ""
     unobserved: tuple[PeerName, ...] = ()
+    doubts: tuple[str, ...] = ()

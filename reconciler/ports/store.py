@@ -176,6 +176,10 @@ class Store(Protocol):
     All methods raise StoreUnavailable (retry at will) or StorePermission; `commit` also OutcomeUnknown.
     """
 
+    def identity(self) -> str:
+        """Return what tells this store from others; a restored copy has another, or the same."""
+        ...
+
     def read(self, key: str) -> Entry | None:
         """Return the entry of one key, or None."""
         ...
