@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler import failpoints
+from reconciler.agent import joining
 from reconciler.agent import messages as msg
 from reconciler.agent.executor import Executor
 from reconciler.agent.facts import FactBook
@@ -25,7 +26,6 @@ from reconciler.engine.points import hit_record
 from reconciler.errors import (
     JournalError,
     OutcomeUnknown,
-    PlanError,
     ReconcilerError,
     StepError,
     StoreError,
@@ -35,14 +35,12 @@ from reconciler.model import keys
 from reconciler.model.codec import decode, encode
 from reconciler.model.configured import Secret, VolumeRecord
 from reconciler.model.questions import Question
-from reconciler.observe import claim_cluster, cluster_id
 from reconciler.ports.node import Call
 from reconciler.ports.store import (
     Absent,
     Changes,
     Commit,
     Committed,
-    ModifiedAt,
     Put,
     Snapshot,
     WatchEnded,
@@ -95,11 +93,12 @@ class Link:
     def run(self, stop: threading.Event) -> None:
         """Connect, then serve until `stop` or trouble. Raises StoreError or JournalError for trouble."""
         clock, memory = self._node.parts.clock, self._node.parts.memory
-        cluster = self._find_cluster()
+        cluster = joining.find_cluster(self._store, memory, self._name)
         self._cluster: ClusterId = cluster
-        memory.bind(Binding(cluster_id=cluster, cluster_name=self._name, peer=self._peer))
+        at = Binding(cluster_id=cluster, cluster_name=self._name, peer=self._peer)
+        memory.bind(at)
         self._identity = trust(self._store, memory, cluster, self._me, self._peer)
-        self._join()
+        joining.bind_name(self._store, at, self._me)
         self._facts = FactBook(cluster, self._me)
         self._follower = Follower(self._node.parts, cluster, self._name)
         known = memory.phase()
@@ -109,7 +108,9 @@ class Link:
         lease = self._store.lease(LEASE_TTL_S, lambda: self._queue.put(_Lost()))
         watches = []
         try:
-            self._live(lease.lease_id)
+            self._live_revision = joining.take_live_key(
+                self._store, cluster, self._me, self._instance, lease.lease_id
+            )
             own = keys.node_prefix(cluster, self._me)
             for prefix in (keys.config_prefix(cluster), keys.secrets_prefix(cluster), own):
                 snapshot = self._store.read_prefix(prefix)
@@ -158,43 +159,6 @@ class Link:
         """Wait for a running step: what it did must not be left unknown to the next link."""
         if self._worker is not None:
             self._worker.join()
-
-    # ------------------------------------------------------------ joining
-
-    def _find_cluster(self) -> ClusterId:
-        """Return the cluster's id. Only a node that belongs to none yet may create one.
-
-        An etcd without the cluster that this node belongs to has been emptied, or is another one: a new
-        cluster under the old name would make the loss look like a beginning.
-        """
-        if self._node.parts.memory.binding() is None:
-            return claim_cluster(self._store, self._name)
-        return cluster_id(self._store, self._name)
-
-    def _join(self) -> None:
-        """Bind the declared peer name to this node; a second node under the name is refused."""
-        key = keys.join(self._cluster, self._peer)
-        entry = self._store.read(key)
-        if entry is None:
-            self._store.commit(Commit(when=(Absent(key),), then=(Put(key, self._me),)))
-            entry = self._store.read(key)
-        if entry is None or entry.value != self._me:
-            other = entry.value if entry else "unknown"
-            raise PlanError(
-                f"peer {self._peer} of cluster {self._name} is bound to node {other}; this is {self._me}",
-                hint="Give this node its old state directory back, or another peer name.",
-            )
-
-    def _live(self, lease: int) -> None:
-        """Put the live key on our lease, in place of one a former agent of this node left."""
-        key = keys.live(self._cluster, self._me)
-        entry = self._store.read(key)
-        guard = ModifiedAt(key, entry.mod_revision if entry else 0)
-        self._store.commit(Commit(when=(guard,), then=(Put(key, self._instance, lease),)))
-        entry = self._store.read(key)
-        if entry is None or entry.value != self._instance:
-            raise StoreUnavailable("another agent took this node's live key")
-        self._live_revision = entry.create_revision
 
     # ------------------------------------------------------------ what changed
 

@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.adapters.memory_store import MemoryStore
 from reconciler.agent import messages as msg
+from reconciler.agent.joining import find_cluster
 from reconciler.agent.kept import Binding
 from reconciler.agent.link import Link
 from reconciler.agent.memory import NodeMemory
@@ -139,20 +140,14 @@ def test_an_altered_plan_is_no_plan_and_the_reason_is_passed_on() -> None:
     assert (other.plan, other.problem) == (None, ""), "a command of another plan: it is set aside"
 
 
-def bound(memory: NodeMemory, store: MemoryStore) -> Link:
-    made = link(None, store)
-    made._node.parts.memory = memory  # type: ignore[misc]  # a namespace stands in for the parts
-    return made
-
-
 def test_only_a_node_that_belongs_to_no_cluster_creates_one() -> None:
     memory, store = NodeMemory(MemoryFiles()), MemoryStore()
-    first = bound(memory, store)._find_cluster()
+    first = find_cluster(store, memory, "prod")
     memory.bind(Binding(cluster_id=first, cluster_name="prod", peer=PeerName("gs1")))
-    assert bound(memory, store)._find_cluster() == first
+    assert find_cluster(store, memory, "prod") == first
     emptied = MemoryStore()
     with pytest.raises(PlanError, match="there is no cluster 'prod' in this etcd"):
-        bound(memory, emptied)._find_cluster()
+        find_cluster(emptied, memory, "prod")
     assert emptied.read_prefix("/").entries == ()
 
 
