@@ -15,12 +15,14 @@ from reconciler.adapters.memory_store import MemoryStore
 from reconciler.controller import steward as module
 from reconciler.controller.outlook import Outlook
 from reconciler.controller.steward import Steward
-from reconciler.errors import StoreUnavailable
+from reconciler.errors import JournalError, StoreRestored, StoreUnavailable
 from reconciler.model import keys
 from reconciler.model.codec import decode, encode
-from reconciler.model.ids import TxnId
+from reconciler.model.ids import PeerName, TxnId
+from reconciler.model.observed import Doubt
 from reconciler.ports.store import Change, Commit, Committed, Entry, Put, Snapshot, WatchEnded
 from reconciler.txn.record import Head, HeadState, LockRecord, Phase
+from tests.plan_samples import node
 from tests.txn_samples import CLUSTER, TXN, Journal, head
 
 HEAD, LOCK = keys.head(CLUSTER, TXN), keys.lock(CLUSTER)
@@ -126,6 +128,24 @@ def test_an_orphan_from_before_the_start_is_taken_over(journal: Journal) -> None
     unlock(journal)
     with running(journal.store):
         eventually(lambda: not orphaned(journal), within_s=2.0)
+
+
+def test_an_orphan_is_left_alone_while_a_node_doubts_the_store(journal: Journal) -> None:
+    journal.put(keys.doubt(CLUSTER, node(1)), encode(Doubt(peer=PeerName("gs1"), reason="it is older")))
+    unlock(journal)
+    stop = threading.Event()
+    steward = Steward(journal.store, CLUSTER, SystemClock(), stop)
+    given_up = threading.Timer(5.0, stop.set)
+    given_up.start()
+    with pytest.raises(StoreRestored, match="gs1 says: it is older"):
+        steward.run()
+    given_up.cancel()
+    assert orphaned(journal)
+    assert journal.store.read(LOCK) is None
+    journal.delete(keys.doubt(CLUSTER, node(1)))
+    with pytest.raises(JournalError):  # the plan was altered: taken over, and put aside
+        steward.look_once()
+    assert not orphaned(journal)
 
 
 def test_an_orphan_is_not_missed_when_a_watch_ends(journal: Journal) -> None:
