@@ -204,7 +204,7 @@ class ModelBrickFiles:
             mount=mount,
             entries=place.entries,
             hidden=place.hidden,
-            hidden_used=place.used or place.identity is not None,
+            hidden_used=place.used,  # our identity file alone is no use
             volume_id=place.volume_id,
             identity=place.identity,
             attributes=("trusted.glusterfs.volume-id",) if place.volume_id else (),

@@ -15,7 +15,7 @@ from tests.lab_faults import all_up, applying, declare, plan, settled, volume
 from tests.labs import Lab, cluster, eventually
 from tests.servers import freeze
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.crash
 
 MEMBERS = (1, 2, 3)
 
