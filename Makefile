@@ -25,7 +25,7 @@ play: setup ## the demo's lab, left running and mounted
 play-down: ## end what `make play` left running
 	@exec $(PY) -m reconciler lab down
 
-test: setup check sim real ## set up, then every test but crash-all's
+test: setup check sim real ## set up, then every test but those of make crash
 
 check: venv ## lint, types, floors, and the tests that need no root (about a minute)
 	.venv/bin/ruff check reconciler native scripts tests
