@@ -20,7 +20,7 @@ from reconciler.lab.record import load
 from reconciler.model import keys
 from reconciler.model.ids import ClusterId
 from tests.disks import entry, tree
-from tests.labs import Lab, eventually
+from tests.labs import Lab, cluster, eventually
 
 Volume = dict[str, Any]
 _IDENTITY = ".glusterfs/gluster-state.json"
@@ -70,6 +70,44 @@ def declare(it: Lab, *volumes: Volume, **spec: Any) -> Path:
 def gone(name: str, volume_id: str) -> Volume:
     """Return the tombstone of a volume."""
     return {"name": name, "state": "absent", "data": "retain", "confirm": volume_id}
+
+
+@contextlib.contextmanager
+def with_base() -> Iterator[Lab]:
+    """Yield a cluster that has the volume `base`."""
+    with cluster() as made:
+        declare(made, volume(made, "base"))
+        code, text = apply(made)
+        assert code == 0, text
+        yield made
+
+
+# ---------------------------------------------------------------- ports
+
+
+@contextlib.contextmanager
+def port_held(it: Lab, number: int, port: int) -> Iterator[int]:
+    """Hold a port of a node during the block; yields the process's id."""
+    words = [sys.executable, "-m", "reconciler.lab.squatter", f"127.0.1.{number}", str(port)]
+    holder = subprocess.Popen([*control.inside(it.root), *words], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert [holder.stdout.readline() for _ in range(2)] == ["trying\n", "holding\n"]
+        yield holder.pid
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def planned_port(it: Lab, file: str, *, name: str = "") -> int:
+    """Return the port that a saved plan gives the new brick (of a volume, if there are more) on node 2."""
+    bricks = [
+        change["after"]
+        for change in answer(it, "show", file)["changes"]
+        if isinstance(change["after"], dict) and "port" in change["after"]
+    ]
+    parts = {"gs2", name} - {""}
+    return next(int(brick["port"]) for brick in bricks if parts <= set(brick["path"].split("/")))
 
 
 # ---------------------------------------------------------------- commands

@@ -19,7 +19,7 @@ from reconciler.failpoints import VARIABLE
 from reconciler.lab import control
 from reconciler.lab.layout import LabLayout
 from reconciler.lab.record import children, load
-from tests.lab_faults import Applying, Volume, answer, apply, declare, volume
+from tests.lab_faults import Applying, Volume, apply, declare, volume
 from tests.labs import Lab, eventually, lab
 
 
@@ -134,9 +134,9 @@ class Scene:
         self.declared.append(volume(self.it, f"v{self.number}"))
 
     @contextlib.contextmanager
-    def applying(self, file: str) -> Iterator[Applying]:
-        """Yield an apply of a plan that can be made to fail; it is dead afterwards."""
-        os.environ[VARIABLE] = f"@{self.applier.path}"
+    def applying(self, file: str, points: str = "") -> Iterator[Applying]:
+        """Yield an apply that fails at `points`, or as `applier` is armed; it is dead afterwards."""
+        os.environ[VARIABLE] = points or f"@{self.applier.path}"
         try:
             started = Applying(self.it, "apply", file)
         finally:
@@ -184,16 +184,6 @@ def transaction(file: str) -> str:
     """Return the transaction that a plan would be run by."""
     plan: Mapping[str, Any] = json.loads(Path(file).read_text())
     return "t-" + str(plan["plan_id"] if "plan_id" in plan else plan["id"]).removeprefix("p-")
-
-
-def planned_port(it: Lab, file: str, peer: str) -> int:
-    """Return the port that a saved plan gives a new brick on a peer."""
-    found = [
-        c["after"]["port"]
-        for c in answer(it, "show", file)["changes"]
-        if isinstance(c["after"], dict) and f"/{peer}/" in c["after"].get("path", "")
-    ]
-    return int(found[0])
 
 
 def stopped(pid: int) -> bool:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.failpoints import VARIABLE
 from tests.crash.scene import Scene, ended, scene, stopped, transaction
-from tests.lab_faults import Applying, answer, command, transactions, volume, world
+from tests.lab_faults import answer, command, transactions, volume, world
 from tests.labs import eventually
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(280)]
@@ -37,7 +36,7 @@ def test_of_racing_appliers_one_wins_and_the_others_do_nothing(at: Scene, how_ma
     files = [at.next_plan()]
     files = files * how_many if same else [*files, *(at.next_plan() for _ in range(how_many - 1))]
     with contextlib.ExitStack() as stack:
-        racers = [stack.enter_context(waiting(at, file)) for file in files]
+        racers = [stack.enter_context(at.applying(file, "apply.plan.loaded=stop")) for file in files]
         for racer in racers:
             eventually(lambda p=racer.pid: stopped(p), "it waits for the start", 30)
         for racer in racers:
@@ -51,20 +50,6 @@ def test_of_racing_appliers_one_wins_and_the_others_do_nothing(at: Scene, how_ma
     assert len(epochs) == 1
     names = [v["name"] for v in answer(at.it, "status")["volumes"]]
     at.declared = [volume(at.it, name) for name in names if name != "base"]
-
-
-@contextlib.contextmanager
-def waiting(at: Scene, file: str) -> Iterator[Applying]:
-    """Yield an apply that stops with the plan in its hands."""
-    os.environ[VARIABLE] = "apply.plan.loaded=stop"
-    try:
-        started = Applying(at.it, "apply", file)
-    finally:
-        del os.environ[VARIABLE]
-    try:
-        yield started
-    finally:
-        started.close()
 
 
 def test_one_frozen_for_three_lease_times_has_no_effect_when_it_wakes(at: Scene) -> None:

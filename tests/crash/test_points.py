@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +17,14 @@ from reconciler.lab import control
 from reconciler.lab.layout import LabLayout
 from tests.crash.cases import Case, chosen, seed
 from tests.crash.promises import RESUMED_S, TAKEOVER_S, Victim
-from tests.crash.scene import Scene, ended, planned_port, scene, stopped, transaction
-from tests.lab_faults import Applying, answer, world
+from tests.crash.scene import Scene, ended, scene, stopped, transaction
+from tests.lab_faults import (
+    Applying,
+    answer,
+    planned_port,
+    port_held,
+    world,
+)
 from tests.labs import eventually
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(240)]
@@ -64,7 +68,7 @@ def _case(at: Scene, case: Case) -> None:
     steps, before = _steps(at), world(at.it)
     with contextlib.ExitStack() as stack:
         if case.back:
-            stack.enter_context(taken(at, planned_port(at.it, file, "gs2")))
+            stack.enter_context(port_held(at.it, 2, planned_port(at.it, file)))
         started = stack.enter_context(at.applying(file))
         died = _crash(at, case, started)
         state = _end(at, case, file, started)
@@ -92,20 +96,6 @@ def at_rest(at: Scene) -> Any:
         return planned == 0 and at.it.cli("drift").returncode == 0
 
     return rests
-
-
-@contextlib.contextmanager
-def taken(at: Scene, port: int) -> Iterator[None]:
-    """Hold the port of the new brick on the second node: its start fails, after much was done."""
-    words = [sys.executable, "-m", "reconciler.lab.squatter", "127.0.1.2", str(port)]
-    holder = subprocess.Popen([*control.inside(at.it.root), *words], stdout=subprocess.PIPE, text=True)
-    try:
-        assert holder.stdout is not None
-        assert [holder.stdout.readline() for _ in range(2)] == ["trying\n", "holding\n"]
-        yield
-    finally:
-        holder.kill()
-        holder.communicate()
 
 
 # ---------------------------------------------------------------- the crash
@@ -212,7 +202,7 @@ def test_every_point_is_reached_by_the_transactions_under_test(scenes: Any) -> N
         file = at.next_plan()
         with contextlib.ExitStack() as stack:
             if failing:
-                stack.enter_context(taken(at, planned_port(at.it, file, "gs2")))
+                stack.enter_context(port_held(at.it, 2, planned_port(at.it, file)))
             started = stack.enter_context(at.applying(file))
             code = started.wait(90)
             said += started.errors()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from reconciler.lab import control
 from reconciler.lab.record import load
 from tests.lab_faults import (
     all_up,
@@ -24,12 +21,15 @@ from tests.lab_faults import (
     declare,
     node,
     plan,
+    planned_port,
+    port_held,
     status_of,
     transactions,
     volume,
+    with_base,
     world,
 )
-from tests.labs import Lab, cluster, eventually
+from tests.labs import Lab, eventually
 from tests.servers import freeze
 
 pytestmark = pytest.mark.real
@@ -37,10 +37,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(scope="module")
 def it() -> Iterator[Lab]:
-    with cluster() as made:
-        declare(made, volume(made, "base"))
-        code, text = apply(made)
-        assert code == 0, text
+    with with_base() as made:
         yield made
 
 
@@ -58,34 +55,6 @@ def saved(it: Lab, name: str) -> str:
     return file
 
 
-@contextlib.contextmanager
-def taken(it: Lab, number: int, port: int) -> Iterator[int]:
-    """Hold a port of a node during the block; yields the process's id."""
-    words = [sys.executable, "-m", "reconciler.lab.squatter", f"127.0.1.{number}", str(port)]
-    holder = subprocess.Popen([*control.inside(it.root), *words], stdout=subprocess.PIPE, text=True)
-    try:
-        assert holder.stdout is not None
-        assert [holder.stdout.readline() for _ in range(2)] == ["trying\n", "holding\n"]
-        yield holder.pid
-    finally:
-        holder.kill()
-        holder.communicate()
-
-
-def planned_port(it: Lab, file: str) -> int:
-    """Return the port that a saved plan gives the brick on the second node."""
-    ports = {
-        c["after"]["path"]: c["after"]["port"] for c in answer(it, "show", file)["changes"] if port_in(c)
-    }
-    return next(port for path, port in ports.items() if "/gs2/" in path)
-
-
-def port_in(change: dict[str, object]) -> bool:
-    """Return true for the change of a new brick."""
-    after = change["after"]
-    return isinstance(after, dict) and "port" in after
-
-
 def assert_rolled_back(it: Lab, text: str, code: int, *told: str) -> None:
     """Fail unless an apply failed with everything told and undone."""
     assert code == 5, text
@@ -98,7 +67,7 @@ def assert_rolled_back(it: Lab, text: str, code: int, *told: str) -> None:
 def test_a_port_taken_after_the_plan_rolls_back_and_the_next_plan_chooses_another(it: Lab) -> None:
     file = saved(it, "ported")
     port, before = planned_port(it, file), world(it)
-    with taken(it, 2, port) as pid:
+    with port_held(it, 2, port) as pid:
         code, text = command(it, "apply", file)
         assert_rolled_back(it, text, code, f"port {port}", str(pid), "on gs2", "another port")
         assert world(it) == before
@@ -171,7 +140,7 @@ def test_an_undo_that_fails_waits_for_a_person_and_goes_on_afterwards(it: Lab, w
     assert plan(it, "--out", file)[0] == 0
     before = world(it)
     place = seen(it, node(it, 1).bricks) / name / "b0"
-    with taken(it, 2, planned_port(it, file)):
+    with port_held(it, 2, planned_port(it, file)):
         path = it.root / "work" / "cluster.yaml"
         assert path.exists()
         with applying(it, file=file) as started:

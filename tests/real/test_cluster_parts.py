@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from reconciler.lab import control
 from tests.lab_faults import (
     all_up,
     answer,
@@ -21,14 +17,17 @@ from tests.lab_faults import (
     command,
     declare,
     plan,
+    planned_port,
+    port_held,
     settled,
     single,
     status_of,
     transactions,
     volume,
+    with_base,
     world,
 )
-from tests.labs import Lab, cluster, eventually
+from tests.labs import Lab, eventually
 
 pytestmark = pytest.mark.real
 GONE_S = 120  #: an agent is given up after 45 s; the rest is load
@@ -36,10 +35,7 @@ GONE_S = 120  #: an agent is given up after 45 s; the rest is load
 
 @pytest.fixture(scope="module")
 def it() -> Iterator[Lab]:
-    with cluster() as made:
-        declare(made, volume(made, "base"))
-        code, text = apply(made)
-        assert code == 0, text
+    with with_base() as made:
         yield made
 
 
@@ -56,29 +52,6 @@ def saved(it: Lab, good: str, bad: str, *words: str) -> str:
     code, text = plan(it, "--out", file, *words)
     assert code == 0, text
     return file
-
-
-@contextlib.contextmanager
-def broken(it: Lab, file: str, name: str) -> Iterator[None]:
-    """Hold the port that a saved plan gives a volume's brick on the second node."""
-    ports = [c["after"]["port"] for c in answer(it, "show", file)["changes"] if _is_brick(c, f"gs2/{name}")]
-    (port,) = ports or [0]
-    words = [sys.executable, "-m", "reconciler.lab.squatter", "127.0.1.2", str(port)]
-    holder = subprocess.Popen([*control.inside(it.root), *words], stdout=subprocess.PIPE, text=True)
-    try:
-        assert holder.stdout is not None
-        assert [holder.stdout.readline() for _ in range(2)] == ["trying\n", "holding\n"]
-        yield
-    finally:
-        holder.kill()
-        holder.communicate()
-
-
-def _is_brick(change: dict[str, Any], place: str) -> bool:
-    after = change["after"]
-    node, name = place.split("/")
-    path = str(after.get("path", "")) if isinstance(after, dict) else ""
-    return f"/{node}/" in path and f"/{name}/" in path
 
 
 def newest(it: Lab) -> tuple[str, str]:
@@ -100,7 +73,7 @@ def only_planned(it: Lab, name: str) -> None:
 
 def test_a_volume_that_fails_is_rolled_back_and_the_other_is_applied(it: Lab) -> None:
     file = saved(it, "zgood", "abad")
-    with broken(it, file, "abad"):
+    with port_held(it, 2, planned_port(it, file, name="abad")):
         code, text = command(it, "apply", file)
     assert code == 11, text
     for words in ("applied: volume/zgood", "rolled back: volume/abad", "on gs2", "another port"):
@@ -122,7 +95,7 @@ def test_a_volume_that_fails_is_rolled_back_and_the_other_is_applied(it: Lab) ->
 def test_rolled_back_as_a_whole_both_are_gone(it: Lab) -> None:
     file = saved(it, "allgood", "allbad", "--rollback=all")
     before = world(it)
-    with broken(it, file, "allbad"):
+    with port_held(it, 2, planned_port(it, file, name="allbad")):
         code, text = command(it, "apply", file)
     assert code == 5, text
     assert newest(it)[1] == "rolled-back"
@@ -134,7 +107,7 @@ def test_without_rollback_it_waits_and_can_be_rolled_back(it: Lab) -> None:
     file = saved(it, "stays", "waits", "--rollback=none")
     code, text = command(it, "apply", file, "--rollback=all")
     assert (code, "the saved plan says none" in text) == (64, True), text
-    with broken(it, file, "waits"):
+    with port_held(it, 2, planned_port(it, file, name="waits")):
         code, text = command(it, "apply", file)
     assert code == 6, text
     txn, state = newest(it)
