@@ -119,18 +119,7 @@ class DiskBrickFiles:
                 problem = unusable(brick, found, _parent_brick(brick.path))
             if problem:
                 raise StepError(problem, hint=_HINT)
-        before: Args = {
-            "made": list(found.missing),
-            "hidden": found.hidden,
-            "hidden_used": found.hidden_used,
-            "volume_id": found.volume_id,
-            "identity": found.identity_uuid,
-            "attributes": list(found.attributes),
-        }
-        if found.volume_id and found.identity:
-            return Checked(effect=Effect.PRESENT, before=before)
-        begun = bool(found.volume_id or found.identity)
-        return Checked(effect=Effect.PARTIAL if begun else Effect.ABSENT, before=before)
+        return found.checked()
 
     def footprint(self, volume: VolumeRecord, brick: BrickRecord) -> Footprint:
         """Tell what `prepare` and `unprepare` may change: nothing at or above the brick's mount point."""

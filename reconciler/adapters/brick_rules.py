@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from reconciler.adapters.mounts import Mount
 from reconciler.model.observed import DISK_TYPES
+from reconciler.ports.node import Checked, Effect
 
 if TYPE_CHECKING:
     from reconciler.model.configured import BrickRecord, VolumeRecord
     from reconciler.model.ids import ClusterId
+    from reconciler.plan.step import Args
     from reconciler.ports.brick import BrickIdentity
 
 _HIDDEN = ".glusterfs"
@@ -50,6 +52,21 @@ class Found:
     def identity_uuid(self) -> str:
         """Return the brick UUID it carries, or an empty string."""
         return self.identity.brick if self.identity else ""
+
+    def checked(self) -> Checked:
+        """Return how much of a brick's preparation is there, with the before-image that undo goes back to."""
+        before: Args = {
+            "made": list(self.missing),
+            "hidden": self.hidden,
+            "hidden_used": self.hidden_used,
+            "volume_id": self.volume_id,
+            "identity": self.identity_uuid,
+            "attributes": list(self.attributes),
+        }
+        if self.volume_id and self.identity:
+            return Checked(effect=Effect.PRESENT, before=before)
+        begun = bool(self.volume_id or self.identity)
+        return Checked(effect=Effect.PARTIAL if begun else Effect.ABSENT, before=before)
 
 
 def filesystem_problem(brick: BrickRecord, mount: Mount, fs_uuid: str) -> str:

@@ -133,16 +133,7 @@ class ModelBrickFiles:
             problem = unusable(brick, found, "")
         if problem:
             raise StepError(problem)
-        before: Args = {
-            "made": list(found.missing),
-            "hidden": found.hidden,
-            "hidden_used": found.hidden_used,
-            "volume_id": found.volume_id,
-            "identity": found.identity_uuid,
-            "attributes": list(found.attributes),
-        }
-        stamps = bool(found.volume_id) + bool(found.identity)
-        return Checked(effect=(Effect.ABSENT, Effect.PARTIAL, Effect.PRESENT)[stamps], before=before)
+        return found.checked()
 
     def prepare(self, volume: VolumeRecord, brick: BrickRecord, before: Args) -> None:
         if self.inspect(volume, brick, known=False).effect is Effect.PRESENT:
