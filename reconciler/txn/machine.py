@@ -127,7 +127,15 @@ def parked(state: TxnState) -> dict[int, str]:
     """Return, by part, why nothing new of it is begun in this direction, though it is not at its end."""
     if state.head.phase.undoing:
         return {p.number: text for p in parts_of(state.steps) if (text := _lost_undo(state, p))}
-    open_parts = [p for p in parts_of(state.steps) if not state.complete(p)]
+    return _parked_forward(state, _open_parts(state))
+
+
+def _open_parts(state: TxnState) -> list[Part]:
+    """Return the parts of which something is left to do."""
+    return [p for p in parts_of(state.steps) if not state.complete(p)]
+
+
+def _parked_forward(state: TxnState, open_parts: list[Part]) -> dict[int, str]:
     found = {p.number: text for p in open_parts if (text := _hindrance(state, p))}
     if 0 in found:
         below = {s.step_id for s in state.steps if not s.part}
@@ -174,10 +182,10 @@ def _passable(state: TxnState, step: Step) -> bool:
 
 
 def _do_moves(state: TxnState) -> tuple[Move, ...]:
-    open_parts = [p for p in parts_of(state.steps) if not state.complete(p)]
+    open_parts = _open_parts(state)
     if not open_parts:
         return (Finish(HeadState.COMMITTED),)
-    stopped = parked(state)
+    stopped = _parked_forward(state, open_parts)
     going = [p for p in open_parts if p.number not in stopped]
     if not going:
         return _no_way_forward(state, open_parts, stopped)
@@ -185,9 +193,9 @@ def _do_moves(state: TxnState) -> tuple[Move, ...]:
         return () if _in_flight(state) else (Finish(HeadState.PAUSED, "stopped by the user"),)
     done = {s.step_id for s in state.steps if state.settled(s)}
     left = [s for p in going for s in p.steps if s.step_id not in done]
-    passed = tuple(PassOver(s) for s in left if _passable(state, s))
-    ready = [s for s in left if done.issuperset(s.needs) and not _passable(state, s)]
-    return (*passed, *_moves_for(state, ready))
+    passed = {s.step_id: PassOver(s) for s in left if _passable(state, s)}
+    ready = [s for s in left if done.issuperset(s.needs) and s.step_id not in passed]
+    return (*passed.values(), *_moves_for(state, ready))
 
 
 def _no_way_forward(state: TxnState, open_parts: list[Part], stopped: dict[int, str]) -> tuple[Move, ...]:

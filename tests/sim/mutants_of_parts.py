@@ -44,7 +44,7 @@ MUTANTS_OF_PARTS = (
     Mutant(
         "a part goes on over the cluster's own that failed",
         machine,
-        "parked",
+        "_parked_forward",
         "if 0 in found:",
         "if False:",
         by="tests.unit.txn.test_parts:test_what_rests_on_the_clusters_own_part_is_parked_with_it",
