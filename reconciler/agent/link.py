@@ -125,9 +125,9 @@ class Link:
             self._node.parts.table.set_connected(False)
             for watch in watches:
                 watch.close()
-            memory.keep_store(self._identity, self._revision)
             self._join_worker()
             lease.close()
+            memory.keep_store(self._identity, self._revision)  # last: a disk that refuses leaves nothing open
 
     def _step(self, now: float) -> None:
         """Handle one thing from the queue, or what time brings."""
