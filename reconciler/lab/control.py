@@ -93,7 +93,7 @@ def _start(layout: LabLayout, record: LabRecord, wish: _Wish) -> LabRecord:
     record.save(layout)
     for node in record.members(layout):
         disks.create(node, record.inside)
-        _configure(node, record.endpoint)
+        _configure(node, record.endpoints)
     words = [*record.inside.prefix, sys.executable, "-m", "reconciler.lab.supervisor", str(layout.root)]
     with processes.uninterrupted():
         record = replace(record, supervisor=processes.spawn(words, layout.logs / "supervisor.log"))
@@ -165,7 +165,7 @@ def status(root: Path) -> dict[str, str]:
 
 def environment(root: Path) -> dict[str, str]:
     """Return the variables that point the commands at this lab."""
-    urls = ",".join(f"http://{endpoint}" for endpoint in load(root).endpoint.split(","))
+    urls = ",".join(f"http://{endpoint}" for endpoint in load(root).endpoints)
     return {"GLUSTER_STATE_ETCD": urls, "GLUSTER_STATE_CLUSTER": CLUSTER}
 
 
@@ -284,12 +284,12 @@ def _agent_command(node: NodeLayout, agent: Sequence[str]) -> list[str]:
     return new_boot([*agent, "--config", str(node.config), "--bind", node.address])
 
 
-def _configure(node: NodeLayout, endpoint: str) -> None:
+def _configure(node: NodeLayout, endpoints: Sequence[str]) -> None:
     for folder in node.folders.values():
         folder.mkdir(exist_ok=True, mode=0o700)
     lines = [
         f'cluster = "{CLUSTER}"', f'peer = "{node.peer}"', f'address = "{node.address}"',
-        f"etcd = {json.dumps(endpoint.split(','))}",
+        f"etcd = {json.dumps(endpoints)}",
         *(f'{kind} = "{path}"' for kind, path in node.folders.items()),
         f"steward = {'true' if node.number <= 2 else 'false'}",
     ]  # fmt: skip
@@ -297,7 +297,7 @@ def _configure(node: NodeLayout, endpoint: str) -> None:
 
 
 def _wait_for_etcd(record: LabRecord) -> None:
-    url = f"http://{record.endpoint.split(',')[0]}/health"  # healthy: its cluster has a leader
+    url = f"http://{record.endpoints[0]}/health"  # healthy: its cluster has a leader
     probe = (
         "import sys, urllib.request as r; sys.exit(b'true' not in r.urlopen(sys.argv[1], timeout=2).read())"
     )

@@ -32,6 +32,11 @@ class LabRecord:
     supervisor: RunningProcess | None = None
 
     @property
+    def endpoints(self) -> list[str]:
+        """Return the client address of each of etcd's members."""
+        return self.endpoint.split(",")
+
+    @property
     def inside(self) -> Inside:
         """Return the lab's namespaces; the machine's own if it has none, or none any more."""
         return Inside(self.keeper if alive(self.keeper) else None)

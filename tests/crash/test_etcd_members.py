@@ -29,7 +29,7 @@ def it() -> Iterator[Lab]:
 def leader(it: Lab) -> int:
     """Return the number of the member that leads, waiting for one."""
     for _ in range(100):
-        for number, endpoint in zip(MEMBERS, load(it.root).endpoint.split(","), strict=True):
+        for number, endpoint in zip(MEMBERS, load(it.root).endpoints, strict=True):
             words = ("--endpoints", endpoint, "--command-timeout=1s", "endpoint", "status", "-w", "fields")
             said = it.run("env", "ETCDCTL_API=3", "etcdctl", *words).stdout
             found = dict(line.split(" : ", 1) for line in said.splitlines() if " : " in line)
