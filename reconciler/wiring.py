@@ -286,7 +286,7 @@ def _gluster_version(program: str) -> str:
 def _start_steward(config: str) -> KeptProcess:
     """Keep a steward running, a process of its own: it acts with the applier's identity, not the agent's."""
     words = [sys.executable, "-m", "reconciler", "steward", "--config", config, "--agent", str(os.getpid())]
-    return KeptProcess(words)
+    return KeptProcess("steward", words)
 
 
 def _end_with(parent: int, stop: threading.Event) -> None:

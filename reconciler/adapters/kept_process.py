@@ -15,18 +15,19 @@ LONGEST_PAUSE_S = 30.0
 class KeptProcess:
     """Runs one command from its making to `end`. A thread waits for it."""
 
-    def __init__(self, words: Sequence[str], *, pause_s: float = PAUSE_S) -> None:
+    def __init__(self, name: str, words: Sequence[str], *, pause_s: float = PAUSE_S) -> None:
         """Start it.
 
         Args:
+            name: what it is, for people.
             words: the command.
             pause_s: how long it stays down the first time that it has ended by itself.
         """
-        self._words, self._pause_s = list(words), pause_s
+        self._name, self._words, self._pause_s = name, list(words), pause_s
         self._ending = threading.Event()
         self._lock = threading.Lock()
         self._process = self._start()
-        self._thread = threading.Thread(target=self._keep, name="steward", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name=name, daemon=True)
         self._thread.start()
 
     @property
@@ -50,7 +51,7 @@ class KeptProcess:
             code = self._process.wait()
             if self._ending.wait(pause):
                 return
-            LOG.warning("the steward has ended with %d and is started again", code)
+            LOG.warning("the %s has ended with %d and is started again", self._name, code)
             pause = min(LONGEST_PAUSE_S, pause * 2)
             with self._lock:
                 if self._ending.is_set():

@@ -10,7 +10,7 @@ from reconciler.adapters.kept_process import KeptProcess
 
 
 def test_a_killed_one_is_started_again_and_an_ended_one_is_not() -> None:
-    kept = KeptProcess(["sleep", "60"], pause_s=0.01)
+    kept = KeptProcess("sleeper", ["sleep", "60"], pause_s=0.01)
     try:
         for _ in range(2):
             first = kept.pid
