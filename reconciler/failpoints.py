@@ -274,21 +274,14 @@ def parse(text: str) -> dict[str, Armed]:
     found: dict[str, Armed] = {}
     for term in filter(None, (part.strip() for part in text.split(";"))):
         match = _TERM.fullmatch(term)
-        if (
-            match is None
-            or match["action"] not in _ACTIONS
-            or (match["name"] not in POINTS and not _all(term))
-        ):
+        known = match is not None and (match["name"] in POINTS or term == "*=log")
+        if match is None or not known or match["action"] not in _ACTIONS:
             raise UsageError(
                 f"{VARIABLE}: {term!r} is not NAME=ACTION[@N] of a point that exists",
                 hint="See reconciler/failpoints.py for the points and the actions.",
             )
         found[match["name"]] = Armed(match["action"], int(match["number"] or 0), int(match["hit"] or 1))
     return found
-
-
-def _all(term: str) -> bool:
-    return term == "*=log"
 
 
 def _signal(number: signal.Signals) -> None:

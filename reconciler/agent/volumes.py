@@ -235,9 +235,8 @@ class VolumeTable:
         with self._changing:
             held = self.held(volume_id)
             if held.committed is None or not held.committed.on_node(self._node):
-                self._memory.drop_secret(
-                    volume_id
-                )  # first: a staged file that is gone asks for no second try
+                # First: once the staged file is gone nobody comes back for the rest.
+                self._memory.drop_secret(volume_id)
             self._memory.drop_staged(volume_id)
             waiting = held.waiting and volume_id not in self._staged_lost
             self._staged_lost.discard(volume_id)
