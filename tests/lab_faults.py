@@ -154,6 +154,11 @@ def transactions(it: Lab) -> dict[str, str]:
     return {t["txn"]: t["state"] for t in answer(it, "txn", "list")}
 
 
+def newest(it: Lab) -> tuple[str, str]:
+    """Return id and state of the newest transaction."""
+    return next(iter(transactions(it).items()))
+
+
 # ---------------------------------------------------------------- before and after
 
 

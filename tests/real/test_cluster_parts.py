@@ -16,13 +16,13 @@ from tests.lab_faults import (
     assert_nothing_unknown,
     command,
     declare,
+    newest,
     plan,
     planned_port,
     port_held,
     settled,
     single,
     status_of,
-    transactions,
     volume,
     with_base,
     world,
@@ -52,11 +52,6 @@ def saved(it: Lab, good: str, bad: str, *words: str) -> str:
     code, text = plan(it, "--out", file, *words)
     assert code == 0, text
     return file
-
-
-def newest(it: Lab) -> tuple[str, str]:
-    """Return id and state of the newest transaction."""
-    return next(iter(transactions(it).items()))
 
 
 def parts(it: Lab, txn: str) -> dict[str, str]:
