@@ -109,8 +109,8 @@ _ENDS = {
 def result(end: ApplyResult, style: Style) -> list[str]:
     """Return the closing lines: outcome, what is true now, what is left to decide."""
     word, colour = _ENDS[end.outcome]
-    if end.outcome is Outcome.COMMITTED and end.converged is False:
-        word, colour = "Applied, but not converged", "yellow"
+    if end.outcome is Outcome.COMMITTED and end.exit_code:
+        word, colour = f"Applied, but not {'seen' if end.converged is None else 'converged'}", "yellow"
     if end.outcome is Outcome.ROLLED_BACK and end.exit_code == 0:
         word, colour = "Rolled back", "green"
     took = f" in {seconds(end.seconds)}" if end.seconds else ""

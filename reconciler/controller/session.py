@@ -9,12 +9,12 @@ import os
 import pwd
 import secrets
 import socket
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import __version__, failpoints
+from reconciler.controller.convergence import committed, converge
 from reconciler.controller.findings import findings_plan
 from reconciler.controller.settling import take_up
 from reconciler.controller.status import cluster_status
@@ -39,7 +39,6 @@ from reconciler.model.report import (
 from reconciler.model.volume import VolumeState
 from reconciler.observe import ask, configured_in, doubts_in, joined_in, observed_in, refuse_doubted
 from reconciler.plan.document import summary
-from reconciler.plan.drift import find_drift
 from reconciler.plan.planner import Given, Stamp, make_plan
 from reconciler.plan.provenance import traced
 from reconciler.txn.record import Head, HeadState, LockRecord, Phase
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
     from reconciler.volgen.slots import Slots
 
 Progress = Callable[[ProgressEvent], None]
-CONVERGE_S = 15.0  #: how long facts may take to show what was applied
 
 
 class StopRequest(Protocol):
@@ -272,19 +270,8 @@ class ClusterSession:
                 seconds=seconds,
             )
         if head.state is HeadState.COMMITTED:
-            remaining = self._remaining(plan)
-            return ApplyResult(
-                outcome=Outcome.COMMITTED,
-                parts=self._parts(plan, head),
-                txn=txn,
-                exit_code=12 if remaining else 0,
-                message=f"Cluster {self._name} is as declared."
-                if not remaining
-                else "The cluster does not show it yet.",
-                converged=not remaining,
-                remaining=remaining,
-                seconds=seconds,
-            )
+            parts = self._parts(plan, head)
+            return committed(self._name, txn, converge(plan, lambda: self._look(None)), parts, seconds)
         outcome, code, message = {
             HeadState.ROLLED_BACK: (
                 Outcome.ROLLED_BACK,
@@ -317,23 +304,14 @@ class ClusterSession:
             return ()
 
     def _others(self, txn: TxnId) -> str:
-        """Say what became of a transaction that is not ours any more."""
-        head = next((h for h in heads(self._list(), self._cluster) if h.txn == txn), None)
+        """Say what became of a transaction that is not ours any more, as far as that can be read now."""
+        try:
+            head = next((h for h in heads(self._list(), self._cluster) if h.txn == txn), None)
+        except (StoreError, JournalError):
+            head = None
         if head is None or head.state.active:
             return "another process brings the transaction to its end."
         return f"another process has brought the transaction to its end: {head.state.value}."
-
-    def _remaining(self, plan: Plan) -> tuple[str, ...]:
-        """Observe again until everything the plan worked on is as it should be, or time is up."""
-        names = {r.name for r in plan.volumes.values()}
-        deadline = time.monotonic() + CONVERGE_S
-        while True:
-            seen = self._look(None)
-            items = find_drift(seen.configured, seen.observed, {})
-            left = tuple(f"{i.address}: {i.summary}" for i in items if i.address.split("/")[1] in names)
-            if not left or time.monotonic() > deadline:
-                return left
-            time.sleep(0.5)
 
     # ------------------------------------------------------------ observing
 

@@ -114,6 +114,12 @@ ENDS = (
         remaining=("brick/home/0.1: not running",),
     ),
     ApplyResult(
+        outcome=Outcome.COMMITTED,
+        txn=TxnId("t-1"),
+        exit_code=12,
+        message="Whether cluster prod shows it could not be seen: etcd does not answer.",
+    ),
+    ApplyResult(
         outcome=Outcome.ROLLED_BACK,
         txn=TxnId("t-2"),
         exit_code=5,
