@@ -2,7 +2,7 @@
 
 The shells call `hit(NAME)`; that does nothing unless the environment variable `GLUSTER_STATE_FAILPOINTS` is
 set. Its grammar, in the manner of gofail: ``NAME=ACTION[@N]``, several separated by ``;``, where N is the hit
-of that name in this process at which the action is taken (1 if not given), and the actions are
+of that name in this process at which the action is taken (1 if not given; ``*``: every one). The actions are
 
 * ``kill``: SIGKILL to itself; ``stop``: SIGSTOP to itself, until somebody continues it;
 * ``sleep(MS)``: wait; ``exit(N)``: end at once with this code;
@@ -32,7 +32,8 @@ from reconciler.errors import UsageError
 
 LOG = logging.getLogger("gluster-state.failpoints")
 VARIABLE = "GLUSTER_STATE_FAILPOINTS"
-_TERM = re.compile(r"(?P<name>[a-z.*-]+)=(?P<action>[a-z]+)(\((?P<number>\d+)\))?(@(?P<hit>\d+))?")
+_TERM = re.compile(r"(?P<name>[a-z.*-]+)=(?P<action>[a-z]+)(\((?P<number>\d+)\))?(@(?P<hit>\d+|\*))?")
+EVERY = 0  #: instead of the number of a hit
 
 
 class Where(Enum):
@@ -50,6 +51,7 @@ class Stage(Enum):
     NOT_BEGUN = "nothing of the transaction is in the journal that counts"
     FORWARD = "it runs forward"
     BACKWARD = "it is on its way back"
+    PARTLY = "it is on its way back, but for the parts that are committed"
     OVER = "it has ended"
 
 
@@ -70,7 +72,7 @@ def _around(where: Where, stage: Stage, name: str, before: str, after: str) -> d
 
 
 _A, _E, _S, _N = Where.APPLY, Where.ENGINE, Where.STEWARD, Where.AGENT
-_FORWARD, _BACK = Stage.FORWARD, Stage.BACKWARD
+_FORWARD, _BACK, _PARTLY = Stage.FORWARD, Stage.BACKWARD, Stage.PARTLY
 
 #: Every place by its name. Names are permanent: test runs of other versions refer to them.
 POINTS: Mapping[str, Point] = MappingProxyType(
@@ -129,22 +131,27 @@ POINTS: Mapping[str, Point] = MappingProxyType(
         ),
         **_around(
             _E,
+            _PARTLY,
+            "engine.partly-committed",
+            "what is not committed is undone, the head says: rolling back",
+            "the head says: partly committed; the lock is still held",
+        ),
+        **_around(
+            _E,
             Stage.OVER,
             "lock.release",
             "the outcome is written, the lock is held",
             "the lock is given back",
         ),
         "steward.orphan.seen": Point(_S, _FORWARD, "the lock of the dead is gone, and not taken"),
-        "steward.plan.loaded": Point(
-            _S, _FORWARD, "the steward has the lock and the plan, the head is the old"
-        ),
         **_around(
             _S,
             _FORWARD,
             "engine.takeover",
             "a new epoch, the head has the old one",
-            "the head has the new epoch; nothing is commanded in it",
+            "the head has the new epoch, and counts the attempt; the plan is not read",
         ),
+        "steward.plan.loaded": Point(_S, _FORWARD, "the plan is read; nothing is commanded in the new epoch"),
         "agent.command.seen": Point(_N, _FORWARD, "the command is seen; nothing is read or checked"),
         **_around(
             _N,
@@ -184,7 +191,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """What happens at a point: `action`, with its number, at the `at`-th hit."""
+    """What happens at a point: `action`, with its number, at the `at`-th hit, or at `EVERY` one."""
 
     action: str
     number: int = 0
@@ -204,7 +211,7 @@ class _Given:
         if armed is None:
             return None
         self.hits[name] = self.hits.get(name, 0) + 1
-        return armed if armed.action == "log" or self.hits[name] == armed.at else None
+        return armed if armed.at in (EVERY, self.hits[name]) else None
 
 
 @dataclass(slots=True)
@@ -280,7 +287,9 @@ def parse(text: str) -> dict[str, Armed]:
                 f"{VARIABLE}: {term!r} is not NAME=ACTION[@N] of a point that exists",
                 hint="See reconciler/failpoints.py for the points and the actions.",
             )
-        found[match["name"]] = Armed(match["action"], int(match["number"] or 0), int(match["hit"] or 1))
+        every = match["hit"] == "*" or match["action"] == "log"
+        hit = EVERY if every else int(match["hit"] or 1)
+        found[match["name"]] = Armed(match["action"], int(match["number"] or 0), hit)
     return found
 
 

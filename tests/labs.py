@@ -276,9 +276,9 @@ def lab(
 
 
 @contextlib.contextmanager
-def cluster(*, etcd_members: int = 1) -> Iterator[Lab]:
+def cluster(*, etcd_members: int = 1, agent: Sequence[str] = control.DEFAULT_AGENT) -> Iterator[Lab]:
     """Yield a lab of three nodes whose agents have joined."""
-    with lab(etcd_members=etcd_members) as it:
+    with lab(etcd_members=etcd_members, agent=agent) as it:
         control.wait_for_agents(it.root)
         yield it
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.adapters.memory_store import MemoryStore
-from reconciler.engine.journal import begin, txn_of
+from reconciler.engine.journal import begin, take_over, txn_of
 from reconciler.model import keys
 from reconciler.model.codec import encode
 from reconciler.model.ids import Address, ClusterId, NodeId, PeerName, StepId
@@ -80,6 +80,12 @@ class Journal:
         entry = self.store.read(key)
         assert entry is not None
         return entry.create_revision
+
+    def take_over(self) -> int:
+        """Have a steward take the transaction over; return its epoch."""
+        epoch = self.lock("second")
+        self.head = take_over(self.store, CLUSTER, self.head, epoch, "second")
+        return epoch
 
     def put(self, key: str, value: str) -> int:
         """Write past every guard; return the revision."""

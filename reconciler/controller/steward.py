@@ -21,7 +21,7 @@ from reconciler.controller.removal import remove_ended
 from reconciler.controller.session import new_secret, who
 from reconciler.engine.applier import Applier
 from reconciler.engine.driver import Driver
-from reconciler.engine.journal import frozen_plan, stop_for_good
+from reconciler.engine.journal import frozen_plan, stop_for_good, take_over
 from reconciler.engine.lock import acquire
 from reconciler.engine.messages import LockGone
 from reconciler.engine.retention import node_keys, superfluous
@@ -98,13 +98,17 @@ class Steward:
         if orphan is None or not orphan.state.active:
             return None
         LOG.warning("taking over transaction %s of %s", orphan.txn, orphan.holder)
+        taken = take_over(self._store, self._cluster, orphan, epoch, who())
+        if not taken.state.active:
+            LOG.warning("transaction %s is %s: %s", taken.txn, taken.state.value, taken.reason)
+            return None
         try:
-            plan = frozen_plan(self._store, self._cluster, orphan)
+            plan = frozen_plan(self._store, self._cluster, taken)
         except JournalError as exc:
-            stop_for_good(self._store, self._cluster, orphan, epoch, exc.message)
+            stop_for_good(self._store, self._cluster, taken, epoch, exc.message)
             raise
         failpoints.hit("steward.plan.loaded")
-        return Applier(self._cluster, orphan.txn, plan, epoch=epoch, holder=who(), secret=new_secret)
+        return Applier(self._cluster, taken.txn, plan, epoch=epoch, holder=who(), secret=new_secret)
 
     # ------------------------------------------------------------ following
 
@@ -198,9 +202,7 @@ class Steward:
             return None  # seen at the next tick
         with lock:
             applier = self.take_over(lock.epoch)
-            if applier is None:
-                return None
-            end = driver.run(applier)
+            end = driver.run(applier) if applier is not None else None
         self._read_again(orphan.txn)
         if end is not None:
             LOG.warning("transaction %s: %s", end.txn, end.state.value)

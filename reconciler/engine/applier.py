@@ -61,7 +61,6 @@ from reconciler.txn.state import PARALLEL, TxnState
 
 GONE_AFTER_S = 45.0  #: an agent without a lease for this long is not waited for
 TOGETHER = 90  #: keys written in one commit; leaves room under MAX_OPS for the guards of lock and head
-MAX_TAKEOVERS = 3  #: a transaction taken up more often than this is paused for a human
 
 
 class Applier:
@@ -78,7 +77,7 @@ class Applier:
         secret: Callable[[], Secret],
         parallel: int = PARALLEL,
     ) -> None:
-        """Make an engine for a transaction whose head exists.
+        """Make an engine for a transaction whose head is written in our epoch.
 
         Args:
             cluster: the cluster's id.
@@ -147,10 +146,8 @@ class Applier:
             raise JournalError(f"transaction {self._txn} has no head")
         if not head.state.active:
             return self._over(head)
-        if self._mirror.epoch() != self._epoch:
-            return self._end(None)
-        if head.phase.epoch != self._epoch:
-            return self._take_over(head)
+        if self._mirror.epoch() != self._epoch or head.phase.epoch != self._epoch:
+            return self._end(None)  # the lock was lost: another engine has the transaction, or will have
         try:
             return self._go_on(self._state(head))
         except JournalError as exc:  # a record that cannot be is never guessed at
@@ -199,21 +196,6 @@ class Applier:
             else:
                 self._gone_since.setdefault(node, self._now)
         return frozenset(n for n, since in self._gone_since.items() if self._now - since > GONE_AFTER_S)
-
-    def _take_over(self, head: Head) -> list[Effect]:
-        if head.phase.epoch > self._epoch:
-            return self._end(None)
-        phase = Phase(self._epoch, head.phase.direction)
-        taken = replace(head, phase=phase, holder=self._holder, attempts=head.attempts + 1)
-        if taken.attempts > MAX_TAKEOVERS:
-            reason = f"taken up {MAX_TAKEOVERS} times without coming to an end"
-            taken = replace(taken, state=HeadState.PAUSED, reason=reason)
-        with suppress(JournalError):  # told of once the transaction is ours
-            state = self._state(taken)
-            for move in next_moves(state):
-                if isinstance(move, Turn):  # the plan says so of an orphan: in the same write
-                    return self._turn(state, move.reason)
-        return self._write_head(taken)
 
     def _turn(self, state: TxnState, reason: str) -> list[Effect]:
         told = Tell(ProgressEvent(kind=ProgressKind.ROLLING_BACK, text=reason))

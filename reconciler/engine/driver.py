@@ -22,7 +22,7 @@ from reconciler.engine.messages import (
     Tick,
     Write,
 )
-from reconciler.engine.points import Writes
+from reconciler.engine.points import hit_write
 from reconciler.errors import OutcomeUnknown, StoreUnavailable
 from reconciler.model import keys
 from reconciler.model.report import ProgressKind
@@ -66,7 +66,6 @@ class Driver:
         self._tell, self._stop, self._on_stop = tell, stop, on_stop
         self._events: queue.SimpleQueue[Event | WatchEnded] = queue.SimpleQueue()
         self._unanswered: tuple[Event, ...] = ()
-        self._points = Writes()
         self._result: Head | None = None
         self._over = False
 
@@ -137,12 +136,12 @@ class Driver:
             case Reload():
                 return Loaded(self._list())
             case Write(tag=tag, commit=commit):
-                self._points.hit(commit, "before")
+                hit_write(commit, "before")
                 try:
                     answer = Answered(tag, self._store.commit(commit))
                 except (OutcomeUnknown, StoreUnavailable):
                     return Answered(tag, None)
-                self._points.hit(commit, "after")
+                hit_write(commit, "after")
                 return answer
 
     def _tick(self) -> Tick:

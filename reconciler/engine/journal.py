@@ -23,6 +23,7 @@ CHUNK = 120_000  #: characters of plan text in one key; four bytes each still fi
 
 
 CERTAIN_TRIES = 5  #: of a write whose answers get lost
+MAX_TAKEOVERS = 3  #: a transaction taken up more often than this is paused for a human
 
 
 def txn_of(plan: Plan) -> TxnId:
@@ -139,23 +140,55 @@ def _certain(store: Store, commit: Commit, key: str, value: str) -> bool:
     raise AssertionError("the last try returns or raises")
 
 
+def take_over(store: Store, cluster: ClusterId, head: Head, epoch: int, holder: str) -> Head:
+    """Write the head of a transaction whose engine has gone in our epoch, in its direction, and count that.
+
+    It comes before anything of the transaction is read or parsed, so whatever kills its stewards has been
+    counted by then. One that was taken up too often is paused instead.
+
+    Args:
+        store: the shared store.
+        cluster: whose.
+        head: as it was seen.
+        epoch: of the lock, which the caller holds.
+        holder: who takes it over, for people.
+
+    Raises:
+        StalePlan: the lock or the head has moved on.
+    """
+    phase = Phase(epoch, head.phase.direction)
+    taken = replace(head, phase=phase, holder=holder, attempts=head.attempts + 1)
+    if taken.attempts > MAX_TAKEOVERS:
+        reason = f"taken up {MAX_TAKEOVERS} times without coming to an end"
+        taken = replace(taken, state=HeadState.PAUSED, reason=reason)
+    failpoints.hit("engine.takeover.before")
+    _put_over(store, cluster, head, taken, epoch)
+    failpoints.hit("engine.takeover.after")
+    return taken
+
+
 def stop_for_good(store: Store, cluster: ClusterId, head: Head, epoch: int, reason: str) -> Head:
     """Write the head of a transaction that cannot go on as STUCK, so that a human looks at it.
 
     Raises StalePlan if the lock or the head has moved on.
     """
-    key = keys.head(cluster, head.txn)
-    entry = store.read(key)
     phase = Phase(epoch, head.phase.direction)
     stuck = replace(head, state=HeadState.STUCK, phase=phase, reason=reason)
+    _put_over(store, cluster, head, stuck, epoch)
+    return stuck
+
+
+def _put_over(store: Store, cluster: ClusterId, known: Head, fresh: Head, epoch: int) -> None:
+    """Put a head in the place of the known one. Raises StalePlan if that, or the lock, has moved on."""
+    key = keys.head(cluster, known.txn)
+    entry = store.read(key)
     guards = (CreatedAt(keys.lock(cluster), epoch), ModifiedAt(key, entry.mod_revision if entry else 0))
     if (
         entry is None
-        or decode(Head, entry.value) != head
-        or not _certain(store, Commit(when=guards, then=(Put(key, encode(stuck)),)), key, encode(stuck))
+        or decode(Head, entry.value) != known
+        or not _certain(store, Commit(when=guards, then=(Put(key, encode(fresh)),)), key, encode(fresh))
     ):
-        raise StalePlan(f"transaction {head.txn} has moved on", hint="Look at it again.")
-    return stuck
+        raise StalePlan(f"transaction {known.txn} has moved on", hint="Look at it again.")
 
 
 def heads(snapshot: Snapshot, cluster: ClusterId) -> tuple[Head, ...]:

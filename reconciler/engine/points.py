@@ -2,53 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from reconciler import failpoints
 from reconciler.model.codec import decode
 from reconciler.ports.store import Commit, Put
 from reconciler.txn.record import Command, Head, HeadState, Mark, StepRecord
 
-_ENDS = {HeadState.COMMITTED: "engine.commit", HeadState.ROLLED_BACK: "engine.rolled-back"}
+_HEADS = {
+    HeadState.ROLLING_BACK: "engine.turn",
+    HeadState.COMMITTED: "engine.commit",
+    HeadState.ROLLED_BACK: "engine.rolled-back",
+    HeadState.PARTLY: "engine.partly-committed",
+}
 
 
-@dataclass(slots=True)
-class Writes:
-    """The writes of one engine, in their order: a first head of a later attempt is a takeover."""
+def hit_write(commit: Commit, when: str) -> None:
+    """Hit the point ``before`` or ``after`` a write of an engine, if there is one for its kind."""
+    if failpoints.armed() and (name := _of_write(commit)):
+        failpoints.hit(f"{name}.{when}")
 
-    began: bool = False
 
-    def hit(self, commit: Commit, when: str) -> None:
-        """Hit the point before or after a write, if there is one for its kind.
-
-        Args:
-            commit: what is written.
-            when: ``before`` or ``after``.
-        """
-        if failpoints.armed() and (name := self._name(commit)):
-            failpoints.hit(f"{name}.{when}")
-            self.began = self.began or (when == "after" and name == "engine.takeover")
-
-    def _name(self, commit: Commit) -> str:
-        put = next((op for op in commit.then if isinstance(op, Put)), None)
-        if put is None:
-            return ""
-        parts = put.key.split("/")
-        if parts[-1] == "head":
-            return self._of_head(decode(Head, put.value))
-        if parts[-1] == "barrier-request":
-            return "engine.barrier"
-        if "cmd" in parts:
-            return "engine.undo-dispatch" if decode(Command, put.value).phase.undoing else "engine.dispatch"
-        if "step" in parts:
-            undone = decode(StepRecord, put.value).mark is Mark.UNDONE
-            return "engine.undo-perform" if undone else "engine.perform"
+def _of_write(commit: Commit) -> str:
+    put = next((op for op in commit.then if isinstance(op, Put)), None)
+    if put is None:
         return ""
-
-    def _of_head(self, head: Head) -> str:
-        if head.state.active:
-            return "engine.takeover" if head.attempts > 1 and not self.began else "engine.turn"
-        return _ENDS.get(head.state, "")
+    parts = put.key.split("/")
+    if parts[-1] == "head":
+        return _HEADS.get(decode(Head, put.value).state, "")
+    if parts[-1] == "barrier-request":
+        return "engine.barrier"
+    if "cmd" in parts:
+        return "engine.undo-dispatch" if decode(Command, put.value).phase.undoing else "engine.dispatch"
+    if "step" in parts:
+        undone = decode(StepRecord, put.value).mark is Mark.UNDONE
+        return "engine.undo-perform" if undone else "engine.perform"
+    return ""
 
 
 def hit_record(commit: Commit, when: str) -> None:

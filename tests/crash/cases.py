@@ -50,7 +50,12 @@ class Case:
     @property
     def back(self) -> bool:
         """Return true if a step of the plan has to fail."""
-        return POINTS[self.point].stage is Stage.BACKWARD
+        return POINTS[self.point].stage in (Stage.BACKWARD, Stage.PARTLY)
+
+    @property
+    def in_parts(self) -> bool:
+        """Return true if what does not fail is to be committed: a plan of several parts."""
+        return POINTS[self.point].stage is Stage.PARTLY
 
     @property
     def at_agent(self) -> bool:

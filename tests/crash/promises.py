@@ -41,7 +41,10 @@ class Promise:
     takeover: bool = False
 
 
-_NONE, _COMMITTED, _BACK = (frozenset({end}) for end in ("none", "committed", "rolled-back"))
+_NONE, _COMMITTED, _BACK, _PARTLY = (
+    frozenset({end}) for end in ("none", "committed", "rolled-back", "partly-committed")
+)
+_AFTER_THE_END = ("engine.commit.after", "engine.rolled-back.after", "engine.partly-committed.after")
 
 
 def promise(name: str, victim: Victim) -> Promise | None:
@@ -58,10 +61,10 @@ def promise(name: str, victim: Victim) -> Promise | None:
 def _of_driver(name: str, point: Point) -> Promise:
     if point.stage is Stage.NOT_BEGUN:
         return Promise(_NONE, "nothing has happened; the lock is free when its lease ends")
-    end = _end_of(name, point)
-    if point.stage is Stage.OVER or name in ("engine.commit.after", "engine.rolled-back.after"):
+    end = _end_of(point)
+    if point.stage is Stage.OVER or name in _AFTER_THE_END:
         return Promise(end, "nothing more is to do; the lock is free when its lease ends")
-    way = {"committed": "finishes it", "rolled-back": "rolls it back"}[min(end)]
+    way = "finishes it" if end == _COMMITTED else "rolls it back"
     return Promise(end, f"a steward {way}, within {TAKEOVER_S:g} s", takeover=True)
 
 
@@ -71,7 +74,7 @@ def _of_steward(name: str, point: Point) -> Promise:
 
 
 def _of_agent(name: str, point: Point) -> Promise:
-    end = _COMMITTED if point.stage is Stage.NOT_BEGUN else _end_of(name, point)
+    end = _COMMITTED if point.stage is Stage.NOT_BEGUN else _end_of(point)
     if point.stage is Stage.NOT_BEGUN:
         return Promise(end, "it is back before it is needed, or waited for")
     if point.where is not Where.AGENT:
@@ -82,11 +85,11 @@ def _of_agent(name: str, point: Point) -> Promise:
 def _of_etcd(name: str, point: Point) -> Promise:
     if point.stage is Stage.NOT_BEGUN:
         return Promise(_NONE | _COMMITTED, "apply goes on, or says that nothing was begun")
-    return Promise(_end_of(name, point), "all wait; whoever has the lock goes on")
+    return Promise(_end_of(point), "all wait; whoever has the lock goes on")
 
 
-def _end_of(name: str, point: Point) -> frozenset[str]:
-    return _BACK if point.stage is Stage.BACKWARD else _COMMITTED
+def _end_of(point: Point) -> frozenset[str]:
+    return {Stage.BACKWARD: _BACK, Stage.PARTLY: _PARTLY}.get(point.stage, _COMMITTED)
 
 
 _PROMISES = {

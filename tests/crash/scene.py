@@ -117,14 +117,17 @@ class Scene:
     declared: list[Volume] = field(default_factory=list)
     number: int = 0
 
-    def next_plan(self) -> str:
-        """Declare a new replica 3 and another option of `base`; return the file with the plan."""
+    def next_plan(self, *, in_parts: bool = False) -> str:
+        """Declare a new replica 3 and another option of `base`; return the file with the plan.
+
+        Each of the two volumes is a part of its own only if that is said.
+        """
         self.number += 1
         base = volume(self.it, "base", options={"network.ping-timeout": str(20 + self.number)})
         declare(self.it, base, *self.declared, volume(self.it, f"v{self.number}"))
         file = str(self.it.root / "work" / f"{self.number}.plan")
-        # One part, so that its end is one of two; tests/real/test_cluster_parts.py has the other modes.
-        words = ("plan", "--rollback=all", "-f", str(self.it.root / "work" / "cluster.yaml"), "--out", file)
+        mode = f"--rollback={'change' if in_parts else 'all'}"
+        words = ("plan", mode, "-f", str(self.it.root / "work" / "cluster.yaml"), "--out", file)
         done = self.it.cli(*words)
         assert done.returncode == 0, done.stdout + done.stderr
         return file

@@ -88,8 +88,8 @@ def test_a_plan_that_kills_its_steward_twice_is_paused_and_can_be_resumed(at: Sc
     file = at.next_plan()
     txn = transaction(file)
     at.applier.arm("engine.dispatch.after=kill@2")
-    point = "engine.takeover.after=kill@1"
-    at.nodes.arm(point)
+    # The first as soon as it has read the plan, the second as soon as it does something.
+    at.nodes.arm("steward.plan.loaded=kill")
     with at.applying(file) as started:
         assert started.wait(60) == -signal.SIGKILL
     for _ in range(2):
@@ -97,7 +97,7 @@ def test_a_plan_that_kills_its_steward_twice_is_paused_and_can_be_resumed(at: Sc
         pid = at.nodes.fired()
         eventually(lambda p=pid: ended(p), "and died of it")
         at.nodes.disarm()
-        at.nodes.arm(point)
+        at.nodes.arm("engine.dispatch.before=kill")
     eventually(lambda: transactions(at.it)[txn] == "paused", "the third does not try", 60)
     assert not at.nodes.fired()
     at.nodes.disarm()

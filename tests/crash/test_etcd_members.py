@@ -5,24 +5,29 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
+from reconciler.failpoints import VARIABLE
 from reconciler.lab import control
 from reconciler.lab.record import load
-from tests.lab_faults import all_up, applying, declare, plan, settled, volume
+from reconciler.ports.brick import RunningProcess
+from tests.crash.scene import stopped
+from tests.lab_faults import Applying, all_up, answer, applying, declare, plan, settled, transactions, volume
 from tests.labs import Lab, cluster, eventually
 from tests.servers import freeze
 
 pytestmark = pytest.mark.crash
 
 MEMBERS = (1, 2, 3)
+SLOW = "agent.do.before=sleep(700)@*"  #: so that an apply takes longer than what happens to etcd
 
 
 @pytest.fixture(scope="module")
 def it() -> Iterator[Lab]:
-    with cluster(etcd_members=3) as made:
+    agent = ("env", f"{VARIABLE}={SLOW}", *control.DEFAULT_AGENT)
+    with cluster(etcd_members=3, agent=agent) as made:
         yield made
 
 
@@ -51,19 +56,35 @@ def assert_whole(it: Lab) -> None:
     eventually(lambda: "No changes." in plan(it)[1], "an empty plan", 60)
 
 
+def declare_more(it: Lab, *more: str) -> None:
+    """Declare what is there, with another option of the first volume, and more volumes."""
+    there = {v["name"]: v["generation"] for v in answer(it, "status")["volumes"]}
+    options = {"network.ping-timeout": str(20 + sum(there.values()))}
+    declare(
+        it,
+        *(volume(it, name, **({"options": options} if name == "one" else {})) for name in (*there, *more)),
+    )
+
+
+def assert_untouched(it: Lab, before: Mapping[str, RunningProcess]) -> None:
+    """Fail unless the bricks that ran before are the same processes."""
+    assert before.items() <= it.bricks().items()
+
+
 def test_the_leader_is_killed_again_and_again_during_an_apply(it: Lab) -> None:
-    declare(it, volume(it, "one"), volume(it, "two"))
+    declare_more(it, "one", "two")
     with applying(it) as run:
         for count in (1, 3, 5):
             run.after(count)
             it.kill(f"etcd:{leader(it)}")  # the lab starts it again
+        assert "running" in transactions(it).values(), "it is still under way"
         assert run.wait(120) == 0, run.errors()
     assert_whole(it)
 
 
 def test_a_leader_that_hangs_is_replaced_and_bricks_are_not_touched(it: Lab) -> None:
     before = it.bricks()
-    declare(it, volume(it, "one", options={"network.ping-timeout": "20"}), volume(it, "two"))
+    declare_more(it, "three")
     hanging = pid_of(it, leader(it))
     with applying(it) as run:
         run.after(1)
@@ -73,12 +94,12 @@ def test_a_leader_that_hangs_is_replaced_and_bricks_are_not_touched(it: Lab) -> 
         finally:
             os.kill(hanging, signal.SIGCONT)
     assert_whole(it)
-    assert it.bricks() == before
+    assert_untouched(it, before)
 
 
 def test_without_quorum_an_apply_waits_and_then_goes_on_by_itself(it: Lab) -> None:
     before = it.bricks()
-    declare(it, volume(it, "one", options={"network.ping-timeout": "25"}), volume(it, "two"))
+    declare_more(it, "four")
     with applying(it) as run:
         run.after(1)
         it.stop("etcd:1", "etcd:2")
@@ -92,12 +113,12 @@ def test_without_quorum_an_apply_waits_and_then_goes_on_by_itself(it: Lab) -> No
     settled(it, 60)
     assert time.monotonic() - back < 60
     assert_whole(it)
-    assert it.bricks() == before
+    assert_untouched(it, before)
 
 
 def test_all_members_are_restarted_one_after_the_other_during_an_apply(it: Lab) -> None:
     before = it.bricks()
-    declare(it, volume(it, "one", options={"network.ping-timeout": "30"}), volume(it, "two"))
+    declare_more(it, "five", "six")
     with applying(it) as run:
         run.after(1)
         for number in MEMBERS:
@@ -107,6 +128,28 @@ def test_all_members_are_restarted_one_after_the_other_during_an_apply(it: Lab) 
             eventually(lambda n=number: control.targets(it.root, f"etcd:{n}"), "the member runs")  # type: ignore[misc]  # bound per round
             assert pid_of(it, number) != old
             leader(it)
+        assert "running" in transactions(it).values(), "it was under way all the time"
         assert run.wait(120) == 0, run.errors()
     assert_whole(it)
-    assert it.bricks() == before
+    assert_untouched(it, before)
+
+
+def test_an_apply_that_has_committed_says_so_though_etcd_goes_away_then(
+    it: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare_more(it)
+    with monkeypatch.context() as armed:
+        armed.setenv(VARIABLE, "lock.release.after=stop")
+        run = Applying(it, "apply", "--yes", "-f", str(it.root / "work" / "cluster.yaml"))
+    try:
+        eventually(lambda: stopped(run.pid), "it has committed", 60)
+        it.stop("etcd:1", "etcd:2")
+        run.send(signal.SIGCONT)
+        assert run.wait(120) == 12, run.errors()
+        assert run.ended is not None
+        assert (run.ended["outcome"], run.ended["converged"]) == ("committed", None)
+        assert "could not be seen" in run.ended["message"]
+    finally:
+        run.close()
+        it.start("etcd:1", "etcd:2")
+    assert_whole(it)

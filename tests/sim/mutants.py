@@ -9,6 +9,7 @@ Those about the parts of a plan are in `mutants_of_parts`.
 from __future__ import annotations
 
 from reconciler.agent.executor import Executor
+from reconciler.controller.steward import Steward
 from reconciler.engine import journal, lock
 from reconciler.engine.applier import Applier
 from reconciler.engine.mirror import Mirror
@@ -143,18 +144,18 @@ MUTANTS = (
     ),
     Mutant(
         "a takeover keeps the phase's epoch",
-        Applier,
-        "_take_over",
-        "phase = Phase(self._epoch, head.phase.direction)",
+        journal,
+        "take_over",
+        "phase = Phase(epoch, head.phase.direction)",
         "phase = head.phase",
         by="test_a_transaction_that_kills_its_stewards_is_paused_for_a_human",
     ),
     Mutant(
         "a takeover goes forward again",
-        Applier,
-        "_take_over",
-        "phase = Phase(self._epoch, head.phase.direction)",
-        "phase = Phase(self._epoch, 0)",
+        journal,
+        "take_over",
+        "phase = Phase(epoch, head.phase.direction)",
+        "phase = Phase(epoch, 0)",
         by="test_a_takeover_goes_forward_again",
     ),
     Mutant(
@@ -167,11 +168,19 @@ MUTANTS = (
     ),
     Mutant(
         "a transaction is taken up without end",
-        Applier,
-        "_take_over",
+        journal,
+        "take_over",
         "if taken.attempts > MAX_TAKEOVERS:",
         "if False:",
         by="test_a_transaction_that_kills_its_stewards_is_paused_for_a_human",
+    ),
+    Mutant(
+        "a takeover is counted after the plan was read",
+        Steward,
+        "take_over",
+        "taken = take_over(",
+        "frozen_plan(self._store, self._cluster, orphan); taken = take_over(",
+        by="test_a_transaction_whose_plan_kills_its_stewards_is_paused_for_a_human",
     ),
     # ---- what is decided
     Mutant(

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from reconciler.agent import messages as msg
 from reconciler.agent.executor import Executor
 from reconciler.engine import messages as engine
 from reconciler.engine.applier import Applier
-from reconciler.engine.journal import txn_of
+from reconciler.engine.journal import take_over, txn_of
 from reconciler.engine.mirror import Mirror
 from reconciler.errors import StepError
 from reconciler.model import keys
@@ -109,8 +109,8 @@ def moves(state: State, plan: Plan, *, unfenced: bool = False) -> Moves:
         value = encode(LockRecord(holder="s", op_id="s", since=0))
         taken, _ = commit(state, plan, Commit(when=(Absent(lock),), then=(Put(lock, value),)))
         yield (
-            "a steward takes over",
-            replace(taken, engines=(*taken.engines, _engine(taken, plan, taken.revision))),
+            "a steward takes the lock",
+            replace(taken, engines=(*taken.engines, _steward(taken, plan, head))),
         )
 
 
@@ -151,6 +151,31 @@ def _engine(state: State, plan: Plan, epoch: int) -> Driving:
     return Driving(applier, state.revision, _decided(applier, engine.Tick(0.0, 0), listed))
 
 
+@dataclass(slots=True)
+class _Dictated:
+    """A store that takes down what is written and says yes."""
+
+    state: State
+    written: list[Commit] = field(default_factory=list)
+
+    def read(self, key: str) -> Entry | None:
+        return self.state.entries.get(key)
+
+    def commit(self, what: Commit) -> Committed:
+        self.written.append(what)
+        return Committed(succeeded=True, revision=self.state.revision)
+
+
+def _steward(state: State, plan: Plan, head: Head) -> Driving:
+    """Return an engine that has the lock, is about to write its takeover, and lists then."""
+    epoch, store = state.revision, _Dictated(state)
+    take_over(store, CLUSTER, head, epoch, "x")  # type: ignore[arg-type]  # all of a store that it uses
+    applier = Applier(CLUSTER, head.txn, plan, epoch=epoch, holder="x", secret=secret)
+    (written,) = store.written
+    _decided(applier, engine.Tick(0.0, 0))
+    return Driving(applier, epoch, (engine.Write(keys.head(CLUSTER, head.txn), written), engine.Reload()))
+
+
 def _decided(applier: Applier, *events: engine.Event) -> tuple[engine.Effect, ...]:
     return tuple(effect for effect in applier.handle(*events) if not isinstance(effect, engine.Tell))
 
@@ -170,6 +195,8 @@ def _engine_moves(state: State, plan: Plan, number: int, it: Driving) -> Moves:
                 after = replace(it, effects=rest)
                 short = tag.removeprefix(PREFIX)
                 yield f"{name} writes {short}", _answered(done, number, after, engine.Answered(tag, answer))
+                if not it.applier._mirror.entries:
+                    return  # a steward reads back whether it has taken over before it goes on
                 for how, then in _silences(state, done, answer):
                     yield (
                         f"{name} writes {short}: {how}",

@@ -11,15 +11,20 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.controller import steward
 from reconciler.controller.settling import take_up
 from reconciler.engine.lock import acquire
 from reconciler.errors import Blocked
+from reconciler.model.ids import ClusterId
+from reconciler.plan.step import Plan
+from reconciler.ports.store import Store
 from reconciler.txn.machine import MAX_ATTEMPTS
-from reconciler.txn.record import HeadState, LockRecord, Mark, StepRecord
+from reconciler.txn.record import Head, HeadState, LockRecord, Mark, StepRecord
 from tests.sim.engines import Job
 from tests.sim.faults import Point
 from tests.sim.runs import AGENTS, Run, check, judge, prepared
 from tests.sim.scenarios import CLUSTER, scenario
+from tests.sim.simulation import SimulatedCrash
 from tests.sim.world import Trouble
 
 ALL = os.environ.get("GLUSTER_STATE_CRASH") == "all"
@@ -98,6 +103,24 @@ def test_a_transaction_that_kills_its_stewards_is_paused_for_a_human() -> None:
     assert head is not None
     assert head.state is HeadState.PAUSED
     assert "taken up" in head.reason
+    assert run.settle(Job.RESUME).state is HeadState.COMMITTED
+    judge(run, HeadState.COMMITTED)
+
+
+def test_a_transaction_whose_plan_kills_its_stewards_is_paused_for_a_human() -> None:
+    deaths: list[str] = []
+
+    def kills(store: Store, cluster: ClusterId, head: Head) -> Plan:
+        deaths.append(head.txn)
+        raise SimulatedCrash
+
+    run = prepared("option", Point("applier", 6, "before"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(steward, "frozen_plan", kills)
+        head = run.go()
+    assert head is not None
+    assert head.state is HeadState.PAUSED
+    assert len(deaths) == 2
     assert run.settle(Job.RESUME).state is HeadState.COMMITTED
     judge(run, HeadState.COMMITTED)
 

@@ -73,6 +73,15 @@ def test_it_fires_at_the_given_hit_only() -> None:
     assert dies(f"{POINT}=exit(9)@2", 2) == 9
 
 
+def test_it_fires_at_every_hit_if_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(failpoints.time, "sleep", slept.append)
+    failpoints.arm(f"{POINT}=sleep(250)@*")
+    for _ in range(3):
+        failpoints.hit(POINT)
+    assert slept == [0.25] * 3
+
+
 def test_a_file_is_good_for_one_firing(tmp_path: Path) -> None:
     file = tmp_path / "armed"
     assert dies(f"@{file}", 3) == 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from reconciler.engine.applier import GONE_AFTER_S, MAX_TAKEOVERS, Applier
+from reconciler.engine.applier import GONE_AFTER_S, Applier
 from reconciler.engine.journal import reopen
 from reconciler.engine.messages import (
     Answered,
@@ -289,19 +289,8 @@ def test_a_lost_lease_after_the_end_was_seen_does_not_hide_it() -> None:
     assert made.ends() == [made.head()]
 
 
-def test_a_takeover_opens_a_new_phase_in_the_same_direction_before_anything_else() -> None:
-    for state, direction in ((HeadState.RUNNING, 0), (HeadState.ROLLING_BACK, 1)):
-        journal = Journal()
-        journal.write_head(state, Phase(journal.epoch, direction))
-        made = bench(journal, epoch=journal.lock("second"))
-        assert made.perform() == [HEAD]
-        taken = made.head()
-        assert taken.phase == Phase(made.applier._epoch, direction)
-        assert (taken.state, taken.attempts) == (state, 2)
-
-
-def test_an_orphan_turns_in_the_write_that_takes_it_over_if_its_plan_says_so() -> None:
-    for state, written in ((None, 1), (Mark.CLAIMED, 0)):
+def test_an_orphan_turns_before_anything_else_if_its_plan_says_so() -> None:
+    for state, turns in ((None, True), (Mark.CLAIMED, False)):
         journal = Journal(replace(PLAN, on_crash=OnCrash.ROLLBACK))
         journal.write_record(1, Mark.DONE, journal.phase)
         if state is not None:
@@ -309,12 +298,14 @@ def test_an_orphan_turns_in_the_write_that_takes_it_over_if_its_plan_says_so() -
                 journal.write_record(number, Mark.DONE, journal.phase)
             pivot = StepRecord(step=StepId(4), mark=state, phase=journal.phase)
             journal.put(keys.engine_step(CLUSTER, TXN, StepId(4)), encode(pivot))
-        made = bench(journal, epoch=journal.lock("second"))
-        assert made.perform() == [HEAD]
-        taken = made.head()
-        assert (taken.phase, taken.attempts) == (Phase(made.applier._epoch, written), 2)
-        assert taken.state is (HeadState.ROLLING_BACK if written else HeadState.RUNNING)
-        assert ("has gone" in taken.reason) is bool(written)
+        epoch = journal.take_over()
+        made = bench(journal, epoch=epoch)
+        written = made.perform()
+        assert (HEAD in written) is turns
+        if turns:
+            assert written == [HEAD]
+            assert (made.head().phase, made.head().state) == (Phase(epoch, 1), HeadState.ROLLING_BACK)
+            assert "has gone" in made.head().reason
 
 
 def test_whoever_resumes_an_orphan_by_hand_goes_forward() -> None:
@@ -345,31 +336,19 @@ def test_a_step_that_is_dispensable_is_passed_over_when_its_node_is_gone_and_not
     assert ProgressKind.PASSED in made.told()
 
 
-def test_a_transaction_taken_up_too_often_is_paused() -> None:
+@pytest.mark.parametrize("epochs_later", [-1, 1000])
+def test_an_engine_drives_no_transaction_of_another_epoch(epochs_later: int) -> None:
     journal = Journal()
-    journal.head = replace(journal.head, attempts=MAX_TAKEOVERS)
-    journal.write_head(HeadState.RUNNING, journal.phase)
-    made = bench(journal, epoch=journal.lock("second"))
-    made.perform()
-    made.listen()
-    assert made.head().state is HeadState.PAUSED
-    assert made.ends() == [made.head()]
-
-
-def test_an_older_engine_never_takes_a_newer_ones_transaction_back() -> None:
-    journal = Journal()
-    journal.write_head(HeadState.RUNNING, Phase(journal.epoch + 1000, 0))
+    journal.write_head(HeadState.RUNNING, Phase(journal.epoch + epochs_later, 0))
     made = bench(journal)
-    assert made.ends() == [None]
+    assert (made.ends(), made.writes()) == ([None], [])
 
 
 def test_a_claim_of_the_former_phase_is_behind_a_barrier() -> None:
     journal = Journal()
     journal.command(1, journal.phase)
     journal.write_record(1, Mark.CLAIMED, journal.phase)
-    made = bench(journal, epoch=journal.lock("second"))
-    made.perform()
-    made.listen()
+    made = bench(journal, epoch=journal.take_over())
     request = keys.barrier_request(CLUSTER, A)
     assert sorted(made.perform()) == sorted([request, command_key(2)])
     made.listen()

@@ -10,12 +10,14 @@ import pytest
 from reconciler.adapters.memory_store import MemoryStore
 from reconciler.engine.journal import (
     CERTAIN_TRIES,
+    MAX_TAKEOVERS,
     begin,
     frozen_plan,
     heads,
     open_heads,
     reopen,
     stop_for_good,
+    take_over,
     txn_of,
 )
 from reconciler.errors import JournalError, OutcomeUnknown, StalePlan
@@ -219,6 +221,39 @@ def test_a_transaction_that_moved_on_is_not_opened() -> None:
         reopen(journal.store, CLUSTER, seen, journal.epoch, undo=True)
     with pytest.raises(StalePlan, match="has moved on"):
         reopen(journal.store, CLUSTER, journal.head, journal.epoch + 1, undo=True)
+
+
+@pytest.mark.parametrize(("state", "direction"), [(HeadState.RUNNING, 0), (HeadState.ROLLING_BACK, 1)])
+def test_a_takeover_opens_a_new_phase_in_the_same_direction(state: HeadState, direction: int) -> None:
+    journal = Journal()
+    journal.write_head(state, Phase(journal.epoch, direction))
+    epoch = journal.lock("second")
+    taken = take_over(journal.store, CLUSTER, journal.head, epoch, "second")
+    assert (taken.state, taken.phase, taken.attempts) == (state, Phase(epoch, direction), 2)
+    assert taken.holder == "second"
+    entry = journal.store.read(HEAD)
+    assert entry is not None
+    assert decode(Head, entry.value) == taken
+
+
+def test_a_transaction_taken_up_too_often_is_paused() -> None:
+    journal = Journal()
+    for attempts in range(2, MAX_TAKEOVERS + 1):
+        journal.take_over()
+        assert (journal.head.state, journal.head.attempts) == (HeadState.RUNNING, attempts)
+    journal.take_over()
+    assert journal.head.state is HeadState.PAUSED
+    assert f"taken up {MAX_TAKEOVERS} times" in journal.head.reason
+
+
+def test_whoever_has_lost_the_lock_takes_nothing_over() -> None:
+    journal = Journal()
+    seen, epoch = journal.head, journal.lock("second")
+    journal.take_over()
+    with pytest.raises(StalePlan, match="has moved on"):
+        take_over(journal.store, CLUSTER, journal.head, epoch, "second")
+    with pytest.raises(StalePlan, match="has moved on"):
+        take_over(journal.store, CLUSTER, seen, journal.head.phase.epoch, "second")
 
 
 def test_a_transaction_that_cannot_go_on_is_stuck_with_the_reason() -> None:
