@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-export PYTHONDONTWRITEBYTECODE := 1
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.build/pycache
 
 .PHONY: help setup venv demo play play-down test check fix real crash crash-all golden schema bench native catalogue soak sim sim-nightly mutants oracle clean
 

@@ -1,6 +1,7 @@
 """The composition root: picks adapters and puts the program together. Decides nothing.
 
-The command line reaches it through `reconciler.cli.session.Wiring`.
+The command line reaches it through `reconciler.cli.session.Wiring`. What plans is imported by whoever plans:
+an agent that has crashed is back sooner without it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import threading
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler import __version__
 from reconciler.actions.brick import brick_actions
@@ -41,8 +43,6 @@ from reconciler.agent.service import serve
 from reconciler.agent.serving import GENERATIONS_KEY, RenderSite
 from reconciler.agent.supervisor import BrickShell, BrickSupervisor
 from reconciler.agent.volumes import VolumeTable
-from reconciler.controller.session import ClusterSession
-from reconciler.controller.steward import Steward
 from reconciler.errors import EnvironmentProblem, JournalError, PlanError, StoreError, StoreRestored
 from reconciler.feature import Registry
 from reconciler.model.endpoints import address_of
@@ -54,6 +54,9 @@ from reconciler.observe import claim_cluster, cluster_id
 from reconciler.volserver.server import VolfileServer
 from reconciler.wire.programs import VOLFILE_PORT
 
+if TYPE_CHECKING:
+    from reconciler.controller.session import ClusterSession
+
 LOG = logging.getLogger("gluster-state")
 _LOCK_TIMEOUT_S = 15.0
 _GLUSTER_RUN = Path("/var/run/gluster")  #: glusterfs 10.3 libglusterfs: DEFAULT_VAR_RUN_DIRECTORY
@@ -61,6 +64,8 @@ _GLUSTER_RUN = Path("/var/run/gluster")  #: glusterfs 10.3 libglusterfs: DEFAULT
 
 def connect(options: Connection, features: Registry) -> ClusterSession:
     """Open a session; raises StoreError when etcd does not answer, PlanError for an unknown cluster."""
+    from reconciler.controller.session import ClusterSession  # noqa: PLC0415 - not for an agent
+
     store = EtcdStore(
         EtcdEndpoint(
             hosts=tuple(address_of(e, tls=bool(options.ca_file)) for e in options.endpoints),
@@ -101,6 +106,8 @@ def run_steward(config: str, agent: int | None) -> int:
     An agent says its pid when it starts a steward: by the time that runs, the agent may have ended already,
     and its parent be another process.
     """
+    from reconciler.controller.steward import Steward  # noqa: PLC0415 - not for an agent
+
     settings = read_config(config)
     _log_to_stderr()
     stop = _until_signal()

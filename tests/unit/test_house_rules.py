@@ -5,6 +5,8 @@ filesystem outside the lab, or runs a shell (invariants 26 and 46).
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,3 +161,11 @@ def test_only_these_modules_remove_a_file_or_directory_of_a_brick() -> None:
         if any(word in text for word in ("os.unlink", "os.rmdir", "os.remove(", ".unlink(", ".rmdir(")):
             removing.add(path.name)
     assert removing == {"brick_directory.py", "brick_files.py", "brick_remains.py"}
+
+
+def test_an_agent_starts_without_what_only_plans() -> None:
+    code = "import sys, reconciler.wiring; print({'deepdiff', 'reconciler.plan.planner'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "set()", "an agent that has crashed is to be back soon"
