@@ -19,18 +19,23 @@ from reconciler.failpoints import VARIABLE
 from reconciler.lab import control
 from reconciler.lab.layout import LabLayout
 from reconciler.lab.record import children, load
+from tests.crash.waits import NOTHING, Waits, waits
 from tests.lab_faults import Applying, Volume, apply, declare, volume
 from tests.labs import Lab, eventually, lab
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One change of a key: when it was heard of (monotonic), its revision, key and value."""
+    """One change of a key: when it was heard of (monotonic), its revision, key and value.
+
+    Of a head, and of an agent's sign of life, also how long processes had waited to run by then.
+    """
 
     at: float
     revision: int
     key: str
     value: dict[str, Any] | None
+    waits: Waits = NOTHING
 
 
 class Journal:
@@ -38,6 +43,7 @@ class Journal:
 
     def __init__(self, it: Lab) -> None:
         self.written: list[Written] = []
+        self._root = it.root
         words = ["etcdctl", "--endpoints", load(it.root).endpoint, "watch", "--prefix", "/", "-w", "json"]
         self._process = subprocess.Popen(
             [*control.inside(it.root), "env", "ETCDCTL_API=3", *words],
@@ -60,7 +66,14 @@ class Journal:
                 except ValueError:
                     value = {"text": text.decode(errors="replace")}
                 revision = entry["mod_revision"]
-                self.written.append(Written(now, revision, key, value if isinstance(value, dict) else {}))
+                until = self.waits() if key.endswith(("/head", "/live")) else NOTHING
+                self.written.append(
+                    Written(now, revision, key, value if isinstance(value, dict) else {}, until)
+                )
+
+    def waits(self) -> Waits:
+        """Return how long the processes at work have waited to run so far."""
+        return waits(self._root, self._process.pid)
 
     def of(self, txn: str) -> list[Written]:
         """Return what was written for a transaction, in its order."""
@@ -162,7 +175,7 @@ class Scene:
             now = children(LabLayout(self.it.root)).get("etcd")
             return now not in (None, before) and self.it.cli("status").returncode == 0
 
-        eventually(back, "etcd is back", 30)
+        eventually(back, "etcd is back", 120)
 
 
 @contextlib.contextmanager
