@@ -93,7 +93,7 @@ def _case(at: Scene, case: Case) -> None:
 def _to_do(at: Scene) -> set[str]:
     """Return what a plan would do, by kind and address of its steps."""
     planned = answer(at.it, "plan", "-f", str(at.it.root / "work" / "cluster.yaml"))
-    return {f"{step['address']} {step['kind']} {step['peer']}" for step in planned["steps"]}
+    return {f"{step['address']} {step['kind']} {step.get('peer')}" for step in planned["steps"]}
 
 
 def _only_base_has_changed(before: World, after: World) -> None:
