@@ -192,16 +192,17 @@ class Lab:
         return done.returncode == 0
 
     @contextlib.contextmanager
-    def writing(self, *folders: Path, longest_s: float = 25) -> Iterator[None]:
+    def writing(self, *folders: Path, longest_s: float = 25, pause_s: float = 0.02) -> Iterator[None]:
         """Write, read back and verify in mounted folders during the block, without any error.
 
         Args:
             folders: where, one writer each.
             longest_s: how long one round may take at most; less than network.ping-timeout (42 s), after
                 which a client gives a silent brick up.
+            pause_s: between two rounds of one writer, if there is only one: many are to leave the machine's
+                cores to the cluster.
         """
-        pause_s = 0.02 * len(folders)  # so that many writers leave the machine's cores to the cluster
-        writers = {folder: self.tour.writer(folder, pause_s) for folder in folders}
+        writers = {folder: self.tour.writer(folder, pause_s * len(folders)) for folder in folders}
         try:
             for folder in folders:
                 eventually(lambda f=folder: "writer-" in self.run("ls", str(f)).stdout, "a first write")

@@ -23,6 +23,8 @@ from tests.crash.waits import NOTHING, Waits, waits
 from tests.lab_faults import Applying, Volume, apply, declare, volume
 from tests.labs import Lab, eventually, lab
 
+WRITER_PAUSE_S = 0.1  #: what a crash does to a client lasts longer; three labs share the cores
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -190,7 +192,7 @@ def scene(folder: Path) -> Iterator[Scene]:
         assert code == 0, text
         journal = Journal(it)
         try:
-            with it.mounted("base") as point, it.writing(point):
+            with it.mounted("base") as point, it.writing(point, pause_s=WRITER_PAUSE_S):
                 yield Scene(it, nodes, applier, journal)
         finally:
             journal.close()
