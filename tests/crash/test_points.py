@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,9 @@ def at_rest(at: Scene) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """When a victim died (monotonic), and how long everybody had waited to run by then."""
+    """Which process died when (monotonic), and how long everybody had waited to run by then."""
 
+    pid: int
     at: float
     waits: Waits
 
@@ -142,8 +144,8 @@ def _crash(at: Scene, case: Case, started: Applying) -> Death:
     pid = arming.fired()
     eventually(lambda: ended(pid) if case.suicide else stopped(pid), f"{case}: it is {action}ped", 60)
     if case.suicide:
-        return Death(arming.fired_at(), at.journal.waits())
-    death = Death(time.monotonic(), at.journal.waits())
+        return Death(pid, arming.fired_at(), at.journal.waits())
+    death = Death(started.pid, time.monotonic(), at.journal.waits())
     match case.victim:
         case Victim.APPLIER:
             os.kill(started.pid, signal.SIGKILL)
@@ -194,22 +196,53 @@ def _end(at: Scene, case: Case, file: str, started: Applying) -> str:
 # ---------------------------------------------------------------- judging
 
 
+#: A step was claimed there and its report is not written: the agent that is back claims it again.
+_CLAIMED = (
+    "agent.claim.after",
+    "agent.do.before",
+    "agent.do.after",
+    "agent.report.before",
+    "agent.undo-claim.after",
+    "agent.undo.before",
+    "agent.undo.after",
+    "agent.undo-report.before",
+)
+
+
 def _timely(at: Scene, case: Case, txn: str, death: Death) -> None:
-    if case.promised.takeover and case.victim is Victim.APPLIER:
-        heads = at.journal.heads(txn)
-        epochs = [h.value["phase"]["epoch"] for h in heads if h.value]
-        later = next(h for h, e in zip(heads, epochs, strict=True) if e > epochs[0])
-        _within(TAKEOVER_S, case, "taken over", death.until(later, "steward"))
+    if case.promised.takeover and case.victim in (Victim.APPLIER, Victim.STEWARD):
+        _within(TAKEOVER_S, case, "taken over", death.until(_taken_over(at, txn, death), "steward"))
     if case.victim is Victim.AGENT:
-
-        def back() -> Written | None:
-            lives = [w for w in list(at.journal.written) if w.key.endswith("/live") and w.value is not None]
-            return next((w for w in lives if w.at > death.at), None)
-
+        back = partial(_back, at, death)
         eventually(back, f"{case}: the agent is back", 90)
         found = back()
         assert found is not None
-        _within(RESUMED_S, case, "resumed", death.until(found, "supervisor", "agent"))
+        seconds, waited = death.until(found, "supervisor", "agent")
+        if case.point in _CLAIMED:
+            seconds = max(seconds, _claimed_again(at, txn, death).at - death.at)
+        _within(RESUMED_S, case, "resumed", (seconds, waited))
+
+
+def _taken_over(at: Scene, txn: str, death: Death) -> Written:
+    """Return the first head of an epoch that the dead has not known."""
+    heads = [(h, h.value) for h in at.journal.heads(txn) if h.value]
+    known = [
+        v["phase"]["epoch"] for h, v in heads if h.at <= death.at or v["holder"].endswith(f" {death.pid}")
+    ]
+    return next(h for h, v in heads if v["phase"]["epoch"] > max(known))
+
+
+def _back(at: Scene, death: Death) -> Written | None:
+    """Return the first sign of life of an agent since a death."""
+    lives = [w for w in list(at.journal.written) if w.key.endswith("/live") and w.value is not None]
+    return next((w for w in lives if w.at > death.at), None)
+
+
+def _claimed_again(at: Scene, txn: str, death: Death) -> Written:
+    """Return the first record of a step that an agent has written which was not there at a death."""
+    records = [(w, w.value["instance"]) for w in at.journal.of(txn) if w.value and "instance" in w.value]
+    known = {instance for w, instance in records if w.at <= death.at}
+    return next(w for w, instance in records if w.at > death.at and instance not in known)
 
 
 def _within(promised: float, case: Case, what: str, measured: tuple[float, float]) -> None:
