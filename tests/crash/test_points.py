@@ -17,7 +17,7 @@ import pytest
 from reconciler.failpoints import POINTS
 from reconciler.lab import control
 from reconciler.lab.layout import LabLayout
-from tests.crash.cases import Case, chosen, seed
+from tests.crash.cases import Case, chosen, most_hits, seed
 from tests.crash.promises import RESUMED_S, TAKEOVER_S, Victim
 from tests.crash.scene import Scene, Written, ended, scene, stopped, transaction
 from tests.crash.waits import HEARING, Waits
@@ -27,6 +27,7 @@ from tests.lab_faults import (
     answer,
     planned_port,
     port_held,
+    transactions,
     world,
 )
 from tests.labs import eventually
@@ -139,7 +140,7 @@ def _crash(at: Scene, case: Case, started: Applying) -> Death:
     arming = at.nodes if case.at_agent or case.by_steward else at.applier
     arming.arm(f"{case.point}={action}@{case.hit}")
     if case.by_steward:
-        at.applier.arm(f"engine.{'undo-dispatch' if case.back else 'dispatch'}.{_where(case)}=kill@1")
+        at.applier.arm(f"{_before_the_steward(case)}=kill@1")
     eventually(arming.fired, f"{case}: somebody comes to the point", 180)
     pid = arming.fired()
     eventually(lambda: ended(pid) if case.suicide else stopped(pid), f"{case}: it is {action}ped", 60)
@@ -158,8 +159,11 @@ def _crash(at: Scene, case: Case, started: Applying) -> Death:
     return death
 
 
-def _where(case: Case) -> str:
-    return "before" if case.point.startswith("engine.undo-dispatch") else "after"
+def _before_the_steward(case: Case) -> str:
+    """Return the point at which the apply dies, so that it is a steward that comes to the case's."""
+    if case.point.startswith("engine.turn"):
+        return "engine.turn.before"
+    return "engine.undo-dispatch.before" if case.back else "engine.dispatch.after"
 
 
 def _wait_for_takeover(at: Scene, case: Case) -> None:
@@ -185,12 +189,14 @@ def _end(at: Scene, case: Case, file: str, started: Applying) -> str:
 
     def terminal() -> str:
         heads = at.journal.heads(txn)
-        if not heads:
-            return "none"
-        return str(heads[-1].value["state"]) if heads[-1].value else ""
+        return str(heads[-1].value["state"]) if heads and heads[-1].value else ""
 
-    eventually(lambda: terminal() in (*ENDS, "none"), f"{case}: it ends", 240)
-    return terminal()
+    def over() -> bool:
+        never = "none" in case.promised.ends and txn not in transactions(at.it)
+        return never or terminal() in ENDS
+
+    eventually(over, f"{case}: it ends", 240)
+    return terminal() or "none"
 
 
 # ---------------------------------------------------------------- judging
@@ -281,6 +287,12 @@ def test_every_point_is_reached_by_the_transactions_under_test(scenes: Any) -> N
             started = stack.enter_context(at.applying(file))
             code = started.wait(240)
             said += started.errors()
+            if not (failing or dies):
+                _often_enough(
+                    started.errors(), "engine.dispatch.before", "engine.result.seen", "engine.perform.after"
+                )
+            elif not (in_parts or dies):
+                _often_enough(started.errors(), "engine.undo-dispatch.before")
         assert code == (-signal.SIGKILL if dies else 11 if in_parts else 5 if failing else 0)
         txn = transaction(file)
         eventually(lambda t=txn: at.journal.heads(t)[-1].value["state"] in ENDS, "end", 240)
@@ -291,3 +303,9 @@ def test_every_point_is_reached_by_the_transactions_under_test(scenes: Any) -> N
     )
     missed = [name for name in POINTS if f"failpoint {name}\n" not in said]
     assert not missed
+
+
+def _often_enough(said: str, *points: str) -> None:
+    """Fail unless a process has come to points as often as cases may ask for."""
+    hits = {name: said.count(f"failpoint {name}\n") for name in points}
+    assert all(hits[name] >= most_hits(name) for name in points), hits
