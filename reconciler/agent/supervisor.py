@@ -277,10 +277,11 @@ class BrickSupervisor:
             mark = self._shell.marks.read(slot.brick.uuid)
             if mark is None or mark.state is RunState.CRASHED:  # adopted: from now on an end is a crash
                 self._shell.marks.write(slot.brick.uuid, RunState.STARTED, since=self._clock.now())
+        # One that an agent adopts serves, and signs in with it within seconds: glusterfsd tries every three.
         sign_in = self._shell.signed_in_as(slot.brick.path)
-        signed_in = sign_in is not None and sign_in.pid in (0, process.pid)
-        slot.listens = slot.listens or (signed_in and self._listens(slot))
-        up = signed_in and slot.listens
+        ready = slot.launched is None or (sign_in is not None and sign_in.pid in (0, process.pid))
+        slot.listens = slot.listens or (ready and self._listens(slot))
+        up = ready and slot.listens
         # A brick that loses its agent's connection for a moment goes on serving: it stays RUNNING.
         if up or slot.state is not BrickState.RUNNING or not slot.listens:
             self._set(slot, BrickState.RUNNING if up else BrickState.STARTING)
@@ -366,7 +367,7 @@ class BrickSupervisor:
             if slot.launched is None and self._clock.monotonic() >= deadline:
                 raise StepError(
                     f"brick {slot.volume.name}:{slot.brick.path}: process "
-                    f"{slot.process.pid if slot.process else 0} was already there and does not sign in",
+                    f"{slot.process.pid if slot.process else 0} was already there and does not listen",
                     retryable=True,
                 )
             time.sleep(_POLL_S)

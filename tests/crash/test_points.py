@@ -129,9 +129,9 @@ class Death:
     at: float
     waits: Waits
 
-    def until(self, written: Written, *kinds: str) -> tuple[float, float]:
+    def until(self, written: Written, *kinds: str, begun: str = "") -> tuple[float, float]:
         """Return after how many seconds something was heard, and how many of them processes were held up."""
-        return written.at - self.at, written.waits.since(self.waits, *kinds, *HEARING)
+        return written.at - self.at, written.waits.since(self.waits, *kinds, *HEARING, begun=begun)
 
 
 def _crash(at: Scene, case: Case, started: Applying) -> Death:
@@ -223,7 +223,7 @@ def _timely(at: Scene, case: Case, txn: str, death: Death) -> None:
         eventually(back, f"{case}: the agent is back", 90)
         found = back()
         assert found is not None
-        seconds, waited = death.until(found, "supervisor", "agent")
+        seconds, waited = death.until(found, "supervisor", begun="agent")
         if case.point in _CLAIMED:
             seconds = max(seconds, _claimed_again(at, txn, death).at - death.at)
         _within(RESUMED_S, case, "resumed", (seconds, waited))

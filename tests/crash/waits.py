@@ -25,12 +25,18 @@ class Waits:
 
     seconds: Mapping[tuple[str, int], float]
 
-    def since(self, before: Waits, *kinds: str) -> float:
-        """Return how long a chain of processes can have been held up: of each kind its longest thread."""
-        longest = dict.fromkeys(kinds, 0.0)
-        for (kind, thread), total in self.seconds.items():
-            if kind in longest:
-                longest[kind] = max(longest[kind], total - before.seconds.get((kind, thread), 0.0))
+    def since(self, before: Waits, *kinds: str, begun: str = "") -> float:
+        """Return how long a chain of processes can have been held up: of each kind its longest thread.
+
+        Args:
+            before: the same when the chain began.
+            kinds: which processes it consists of.
+            begun: one more kind, of which only a process counts that has begun since.
+        """
+        longest = dict.fromkeys((*kinds, begun), 0.0)
+        for thread, total in self.seconds.items():
+            if thread[0] in kinds or (thread[0] == begun and thread not in before.seconds):
+                longest[thread[0]] = max(longest[thread[0]], total - before.seconds.get(thread, 0.0))
         return sum(longest.values())
 
 
@@ -48,8 +54,10 @@ def waits(root: Path, watch: int) -> Waits:
     found["watch's reader", threading.get_native_id()] = _waited(Path("/proc/thread-self"))
     for process, words in processes.every():
         kind = _kind(words) if processes.names(words, root) else ""
-        if kind:
+        if kind == "etcd":
             found.update({(kind, thread): s for thread, s in _threads(process.pid)})
+        elif kind:  # of ours it is the main thread that acts
+            found[kind, process.pid] = _waited(Path(f"/proc/{process.pid}/task/{process.pid}"))
     return Waits(found)
 
 

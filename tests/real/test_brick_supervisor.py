@@ -161,7 +161,9 @@ def test_a_new_agent_adopts_what_runs(here: tuple[Node, Path]) -> None:
     it.bricks.adopt()
     assert it.fact(brick).pid == pid
     assert it.bricks.port_of(brick.path) == brick.port
-    it.ticks_until(lambda: it.is_up(brick), "sign-in with the new agent")
+    assert it.fact(brick).state is BrickState.RUNNING, "it has served all the time"
+    it.ticks_until(lambda: it.portmap.signed_in_as(brick.path) is not None, "sign-in with the new agent")
+    assert it.is_up(brick)
     assert it.bricks.start(record, brick).pid == pid
     ended(pid)
     it.ticks_until(lambda: it.is_up(brick), "restart by the new agent")
