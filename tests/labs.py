@@ -160,18 +160,19 @@ class Lab:
     # ------------------------------------------------------------ data
 
     @contextlib.contextmanager
-    def mounted(self, volume: str, *, node: int = 1, name: str = "") -> Iterator[Path]:
+    def mounted(self, volume: str, *, node: int = 1, name: str = "", options: str = "") -> Iterator[Path]:
         """Mount `volume` with the stock client; the path is visible to commands run inside the lab only.
 
         Args:
             volume: which volume.
             node: the node whose volfile server is asked.
             name: of the mount point, if it is not the volume's.
+            options: of the mount, separated by commas.
 
         Raises:
             UntrueClaim: it cannot be mounted.
         """
-        point = self.tour.mount(volume, node=node, point=name)
+        point = self.tour.mount(volume, node=node, point=name, options=options)
         try:
             yield point
         finally:
@@ -204,8 +205,8 @@ class Lab:
         """
         writers = {folder: self.tour.writer(folder, pause_s * len(folders)) for folder in folders}
         try:
-            for folder in folders:
-                eventually(lambda f=folder: "writer-" in self.run("ls", str(f)).stdout, "a first write")
+            for writer in writers.values():
+                self.tour.await_first_write(writer)
             yield
             for writer in writers.values():
                 writer.terminate()

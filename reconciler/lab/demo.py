@@ -295,7 +295,7 @@ class _writing:  # noqa: N801  reads as a word where it is used
 
     def __enter__(self) -> Callable[[], dict[str, object]]:
         self._process = self._tour.writer(self._folder)
-        time.sleep(1)
+        self._tour.await_first_write(self._process)
         return lambda: self._result
 
     def __exit__(self, *error: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from typing import Any
 from reconciler.errors import ReconcilerError
 from reconciler.lab import control
 from reconciler.lab.layout import LabLayout
-from reconciler.lab.writer import PAUSE_S
+from reconciler.lab.writer import BEGUN, PAUSE_S
 
 POLL_S = 0.3
 
@@ -143,19 +144,20 @@ class Tour:
             found += [n for n in names if not n.startswith("xattrop-")]
         return found
 
-    def mount(self, name: str, *, node: int = 1, point: str = "") -> Path:
+    def mount(self, name: str, *, node: int = 1, point: str = "", options: str = "") -> Path:
         """Mount a volume with GlusterFS' own client; its log goes to the lab's, not to /var/log/glusterfs.
 
         Args:
             name: the volume.
             node: whose volfile server is asked.
             point: the mount point below the lab's, if it is not the volume's name.
+            options: of the mount, separated by commas.
         """
         layout = LabLayout(self.root)
         place = layout.mounts / (point or name)
         self.must("mkdir", "-p", str(place))
-        log = f"log-file={layout.logs}/mount-{place.name}.log"
-        self.must("mount", "-t", "glusterfs", "-o", log, f"{layout.node(node).address}:/{name}", str(place))
+        said = ",".join(filter(None, [f"log-file={layout.logs}/mount-{place.name}.log", options]))
+        self.must("mount", "-t", "glusterfs", "-o", said, f"{layout.node(node).address}:/{name}", str(place))
         return place
 
     def write(self, path: Path, size: int = 2_000_000) -> str:
@@ -186,3 +188,12 @@ class Tour:
             text=True,
             start_new_session=True,
         )
+
+    def await_first_write(self, writer: subprocess.Popen[str], timeout_s: float = 30.0) -> None:
+        """Wait until a writer has begun; end it and raise UntrueClaim if it does not in time."""
+        assert writer.stdout is not None
+        ready, _, _ = select.select([writer.stdout], [], [], timeout_s)
+        line = writer.stdout.readline() if ready else f"nothing within {timeout_s:g} s"
+        if line != BEGUN:
+            writer.kill()
+            raise UntrueClaim(f"a writer said {line!r} instead of {BEGUN!r}")

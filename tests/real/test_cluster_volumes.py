@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from reconciler.lab import processes
-from tests.labs import SHAPES, Lab, cluster
+from tests.labs import SHAPES, Lab, cluster, eventually
 
 pytestmark = pytest.mark.real
 
@@ -118,6 +120,54 @@ def test_a_mount_shows_the_space_of_the_disks_once(it: Lab, name: str) -> None:
     # All volumes with two subvolumes have bricks of both on one disk: the sum is one subvolume's space.
     expected = {"distribute": count, "disperse": 2}.get(shape, 1)
     assert volume == pytest.approx(expected * disk, rel=0.01)
+
+
+#: writes, waits until the bricks have it, lists; prints the size of the open and of the closed file
+LISTED = """
+import os, sys, time
+folder, path = os.path.dirname(sys.argv[1]), sys.argv[1]
+with open(path, "wb", buffering=0) as file:
+    file.write(b"x" * 4096)
+    time.sleep(0.3)
+    os.listdir(folder)
+    print(os.stat(path).st_size)
+print(len(open(path, "rb").read()))
+"""
+
+
+def sizes_after_a_listing(it: Lab, file: Path) -> list[str]:
+    return it.tour.must(sys.executable, "-c", LISTED, str(file)).split()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("dist", ""), ("rep3", ""), ("arb", ""), ("ec", "use-readdirp=no"), ("ecx2", "use-readdirp=no")],
+)
+def test_a_listing_leaves_a_file_that_is_being_written_as_it_is(it: Lab, name: str, options: str) -> None:
+    with it.mounted(name, name="listed", options=options) as point:
+        for number in range(5):
+            assert sizes_after_a_listing(it, point / f"listed-{number}") == ["4096", "4096"]
+
+
+def test_a_listing_makes_a_file_on_a_disperse_volume_look_empty_for_a_second(it: Lab) -> None:
+    """What docs/operations.md warns of is so with the installed GlusterFS and no mount option.
+
+    A disperse client writes a file's size to the bricks later than the content: when the file is synced or
+    closed, or up to a second later. A listing takes the bricks' older size without asking what the client
+    knows better (ec-dir-read.c `ec_adjust_readdirp`, v10.3; ec-generic.c `ec_lookup_rebuild` does ask), and
+    the kernel believes it for the attribute-timeout, for what is read of the file, too. Nothing is lost.
+    """
+    files: list[Path] = []
+    written = hashlib.sha256(b"x" * 4096).hexdigest()
+
+    def looks_empty() -> bool:
+        files.append(point / f"hidden-{len(files)}")
+        return sizes_after_a_listing(it, files[-1]) == ["0", "0"]
+
+    with it.mounted("ec", name="hiding") as point:
+        eventually(looks_empty, "an empty look")
+        for file in files:
+            eventually(lambda f=file: it.tour.checksum(f) == written, "what was written", 5)
 
 
 def test_a_lab_writes_nothing_outside_its_directory(it: Lab) -> None:
