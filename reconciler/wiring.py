@@ -19,9 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler import __version__
-from reconciler.actions.brick import brick_actions
-from reconciler.actions.daemon import daemon_actions
-from reconciler.actions.volume import volume_actions
+from reconciler.actions.registry import node_actions
 from reconciler.adapters import gluster_rpc
 from reconciler.adapters.brick_files import DiskBrickFiles
 from reconciler.adapters.clock import SystemClock
@@ -187,7 +185,7 @@ def build_node(
         table=table,
         bricks=bricks,
         daemons=daemons,
-        actions={**brick_actions(files, bricks), **daemon_actions(daemons), **volume_actions(table)},
+        actions=node_actions(files, bricks, daemons, table),
         server=servers[0],
         clock=clock,
         probe=files.probe,

@@ -8,12 +8,11 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reconciler.actions.brick import brick_actions
-from reconciler.actions.daemon import daemon_actions
+from reconciler.actions.registry import node_actions
 from reconciler.adapters import gluster_rpc
 from reconciler.adapters.brick_files import DiskBrickFiles
 from reconciler.adapters.clock import SystemClock
@@ -129,8 +128,8 @@ class Node:
         self.server.start()
 
     @property
-    def actions(self) -> dict[str, Action]:
-        return {**brick_actions(self.files, self.bricks), **daemon_actions(self.daemons)}
+    def actions(self) -> Mapping[str, Action]:
+        return node_actions(self.files, self.bricks, self.daemons, self.table)
 
     def restart_agent(self, boot_id: str = "") -> None:
         """Forget everything that is not on the disk, as a killed agent would."""

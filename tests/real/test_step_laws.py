@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.actions.volume import volume_actions
 from reconciler.agent.run_marks import RunState
 from reconciler.model.ids import NodeId
 from reconciler.ports.node import Call
@@ -80,14 +79,14 @@ def test_credentials_go_where_only_the_staged_volume_has_a_brick(here: tuple[Nod
 def _stage_and_back(it: Node, step: Call, made: set[str]) -> None:
     """Do and undo a `volume.stage`, with a restart of the agent between; every file but `made` stays."""
     before = _files(it)
-    checked = volume_actions(it.table)["volume.stage"].check(step)
-    volume_actions(it.table)["volume.stage"].do(step, checked.before)
+    checked = it.check(step)
+    it.actions["volume.stage"].do(step, checked.before)
     done = _files(it)
     assert set(done) - set(before) == made
-    assert made <= set(volume_actions(it.table)["volume.stage"].footprint(step).memory)
+    assert made <= set(it.actions["volume.stage"].footprint(step).memory)
     it.restart_agent()
     for _ in range(2):
-        volume_actions(it.table)["volume.stage"].undo(step, checked.before)
+        it.actions["volume.stage"].undo(step, checked.before)
         assert _files(it) == before
 
 

@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from reconciler.actions.brick import brick_actions
-from reconciler.actions.daemon import daemon_actions
-from reconciler.actions.volume import volume_actions
+from reconciler.actions.registry import node_actions
 from reconciler.adapters.mounts import Mount
 from reconciler.agent.daemons import DaemonSupervisor
 from reconciler.agent.memory import NodeMemory
@@ -100,11 +98,7 @@ class Host:
         )
         self.bricks = BrickSupervisor(site, shell)
         daemons = DaemonSupervisor(site, programs)
-        self.actions = {
-            **brick_actions(files, self.bricks),
-            **daemon_actions(daemons),
-            **volume_actions(self.table),
-        }
+        self.actions = node_actions(files, self.bricks, daemons, self.table)
 
     def _terminate(self, socket: str, path: str) -> None:
         for pid in self.machine.with_words(("--brick-name", path)):
