@@ -33,6 +33,7 @@ from reconciler.model.configured import BrickRecord, VolumeRecord
 from reconciler.model.ids import Address, PeerName, StepId
 from reconciler.model.observed import BrickFact, BrickState
 from reconciler.plan.step import Step
+from reconciler.ports.brick import RunningProcess
 from reconciler.ports.node import Action, Call, Checked
 from reconciler.volserver.server import VolfileServer
 from tests.disks import disks
@@ -176,14 +177,23 @@ class Node:
     def is_up(self, brick: BrickRecord) -> bool:
         return self.fact(brick).state is BrickState.RUNNING
 
+    def gluster_processes(self) -> dict[RunningProcess, tuple[str, ...]]:
+        """Return this node's GlusterFS processes with their arguments, those that only start included."""
+        found = {}
+        for process in self.processes.find(()):
+            with contextlib.suppress(OSError):  # it has just ended
+                raw = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+                words = tuple(raw.decode().rstrip("\0").split("\0"))
+                if any(word.startswith(f"{self.root}/") for word in words):
+                    found[process] = words
+        return found
+
     def end(self) -> None:
-        """End the agent and every process that holds a pidfile of this node."""
+        """End the agent and every GlusterFS process of this node."""
         self.server.stop()
-        for pidfile in self.paths.run.glob("*.pid"):
-            holder = self.processes.lock_holder(str(pidfile))
-            if holder is not None:
-                self.processes.send(holder, signal.SIGKILL, ("-p", str(pidfile)))
-                self.processes.wait_end(holder, 10)
+        for process, words in self.gluster_processes().items():
+            self.processes.send(process, signal.SIGKILL, words)
+            self.processes.wait_end(process, 10)
 
 
 @contextlib.contextmanager

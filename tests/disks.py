@@ -77,14 +77,15 @@ def tree(root: Path, closed: frozenset[Path] = frozenset()) -> dict[str, tuple[o
 
 
 def entry(path: Path) -> tuple[object, ...]:
-    """Return what is at a path: kind and mode, content or target, extended attributes."""
+    """Return what is at a path: kind and mode, content or target, extended attributes, owner."""
     attributes = {a: os.getxattr(path, a, follow_symlinks=False) for a in _attributes(path)}
     content: object = b""
     if path.is_symlink():
         content = path.readlink()
     elif path.is_file():
         content = path.read_bytes()
-    return path.lstat().st_mode, content, attributes
+    found = path.lstat()
+    return found.st_mode, content, attributes, (found.st_uid, found.st_gid)
 
 
 def _attributes(path: Path) -> list[str]:

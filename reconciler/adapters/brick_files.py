@@ -132,6 +132,7 @@ class DiskBrickFiles:
             directories=(*(str(place) for place in reversed(chain)), brick.path),
             inside=tuple(f"{brick.path}/{name}" for name in inside),
             attributes=("trusted.*",),
+            traces=(f"{brick.path}/{directory.HIDDEN}/{directory.IDENTITY_NEW}",),
         )
 
     def _found(self, path: str, mount: Mount) -> Found:

@@ -190,7 +190,9 @@ class BrickSupervisor:
         program = brick_program(self._site, volume, brick)
         socket = str(self._site.paths.brick_socket(brick.uuid))
         with slot.busy, self._programs.processes.claim(program.lockfile):
-            self._shell.marks.write(brick.uuid, RunState.STOPPED, since=self._clock.now())
+            mark = self._shell.marks.read(brick.uuid)
+            if mark is None or mark.state is not RunState.STOPPED:  # else it says since when already
+                self._shell.marks.write(brick.uuid, RunState.STOPPED, since=self._clock.now())
             if slot.launched is not None and slot.launched.launch.ended() is None:
                 self._programs.give_up(program, slot.launched)
             self._programs.end(program, self._site.stop_s, lambda: self._shell.terminate(socket, brick.path))

@@ -61,7 +61,8 @@ class Footprint:
         processes: for each process that is started or signalled, the arguments it is known by.
         ports: what these listen on, as ``HOST:PORT``.
         memory: files of the agent's own state, by their LocalFiles name.
-        traces: what a process, or its start, leaves behind: nobody concludes anything from its being there.
+        traces: what a process, its start, or a crash leaves behind: nobody concludes anything from its being
+            there, and it may be gone afterwards.
     """
 
     directories: tuple[str, ...] = ()
