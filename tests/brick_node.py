@@ -34,7 +34,7 @@ from reconciler.model.ids import Address, PeerName, StepId
 from reconciler.model.observed import BrickFact, BrickState
 from reconciler.plan.step import Step
 from reconciler.ports.brick import RunningProcess
-from reconciler.ports.node import Action, Call, Checked
+from reconciler.ports.node import Action, Call, Checked, Clock
 from reconciler.volserver.server import VolfileServer
 from tests.disks import disks
 from tests.servers import free_port
@@ -88,6 +88,7 @@ class Node:
     stop_s: float = 4.0
     glusterfsd: str = "/usr/sbin/glusterfsd"
     port: int = 0
+    clock: Clock = field(default_factory=SystemClock)
     processes: LinuxProcesses = field(default_factory=LinuxProcesses)
 
     def __post_init__(self) -> None:
@@ -112,7 +113,7 @@ class Node:
         self.table = VolumeTable(CLUSTER, RenderSite(NODE, SLOTS), memory, self.portmap, changed=lambda: None)
         self.table.load(memory.recall())
         self.table.set_connected(True)
-        programs = Programs(self.processes, SystemClock())
+        programs = Programs(self.processes, self.clock)
         shell = BrickShell(
             files=self.files,
             programs=programs,

@@ -1,8 +1,8 @@
 """A step that is cut off at its n-th system call, or whose n-th system call fails.
 
-The calls are those of the agent's thread that runs the step, of a set; strace counts them and kills the
-process before the n-th is carried out, or lets it return an error. Between two calls of the set nothing that
-outlives the process is changed by it, so cutting at each of them is cutting anywhere.
+The calls are those of the agent's thread that runs the step, of a set; strace counts them, by name, and kills
+the process before the n-th is carried out, or lets it return an error. Between two calls of the set nothing
+that outlives the process is changed by it, so cutting at each of them is cutting anywhere.
 
 Source: strace(1), "Tampering": ``inject=SET:signal=SIG:when=N`` delivers the signal on entering the call; a
 fatal one keeps the kernel from carrying it out (Linux kernel/entry/common.c: syscall_trace_enter).
@@ -16,10 +16,10 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from reconciler.plan.step import Args
 from reconciler.ports.node import Call
@@ -52,14 +52,20 @@ KILL = "signal=KILL"
 
 @dataclass(frozen=True)
 class Cut:
-    """What happens at which call. `when` 0: nothing."""
+    """What happens at which call: the `when`-th of its name. Without a name calls are only listed."""
 
     calls: tuple[str, ...] = CHANGING
     fault: str = KILL
+    name: str = ""
     when: int = 0
 
     def __str__(self) -> str:
-        return f"{self.fault} at call {self.when}"
+        return f"{self.fault} at {self.name} {self.when}"
+
+
+def cuts(calls: tuple[str, ...], made: Sequence[str], fault: str = KILL) -> list[Cut]:
+    """Return a cut at each of the calls that were made, in order (strace counts those of one name)."""
+    return [Cut(calls, fault, name, made[: at + 1].count(name)) for at, name in enumerate(made)]
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class Victims:
     log: Path
     _process: subprocess.Popen[bytes] = field(init=False)
 
-    def __enter__(self) -> Victims:
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.laws.victim"],
             stdin=subprocess.PIPE,
@@ -124,8 +130,8 @@ class Victims:
     @contextlib.contextmanager
     def _traced(self, pid: int, cut: Cut) -> Iterator[None]:
         words = ["strace", "-qq", "-p", str(pid), "-o", str(self.log), "-e", f"trace={','.join(cut.calls)}"]
-        if cut.when:
-            words += ["-e", f"inject={','.join(cut.calls)}:{cut.fault}:when={cut.when}"]
+        if cut.name:
+            words += ["-e", f"inject={cut.name}:{cut.fault}:when={cut.when}"]
         tracer = subprocess.Popen(words)
         try:
             deadline = time.monotonic() + 30

@@ -24,6 +24,11 @@ class Trial:
     checked: Checked
     footprint: Footprint
 
+    @property
+    def changes(self) -> bool:
+        """Return whether there is anything that the step may change."""
+        return self.footprint != Footprint()
+
     def do(self) -> None:
         """Do the step as an agent that has its command: again while it says that this helps."""
         patiently(lambda: self.at.it.actions[self.step.step.kind].do(self.step, self.checked.before))

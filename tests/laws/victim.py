@@ -1,9 +1,9 @@
 """An agent that acts on a step and may be killed meanwhile: ``python -m tests.laws.victim``.
 
-It is a process that has loaded everything, and makes a copy of itself for each order, so that a test can afford
-hundreds. An order is a pickle on standard input with its length before it; the copy wires a node from what is
-on its disks, says its pid, waits for a byte, and acts. Its answer is one line of JSON; ``ended`` follows when the
-copy is gone. Nothing else is printed.
+It is a process that has loaded everything, and makes a copy of itself for each order, so that a test can
+afford hundreds. An order is a pickle on standard input with its length before it; the copy wires a node from
+what is on its disks, says its pid, waits for a byte, and acts. Its answer is one line of JSON; ``ended``
+follows when the copy is gone. Nothing else is printed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from reconciler.errors import ReconcilerError, StepError
 from reconciler.plan.step import Args
 from reconciler.ports.node import Call
 from tests.brick_node import Node
+from tests.laws.clocks import StoppedClock
 
 LENGTH = struct.Struct("!I")
 
@@ -48,7 +49,7 @@ def serve() -> None:
 
 def _act(order: Order) -> None:
     """Act in a copy, which does not come back."""
-    it = Node(order.root, boot_id=order.boot_id)
+    it = Node(order.root, boot_id=order.boot_id, clock=StoppedClock())
     action = it.actions[order.step.step.kind]
     _say({"pid": os.getpid()})
     _read(1)
