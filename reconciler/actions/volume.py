@@ -6,12 +6,13 @@ the journal's plan and on the node's disk.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from reconciler.errors import JournalError, StepError, VolfileError
+from reconciler.errors import EnvironmentProblem, JournalError, StepError, VolfileError
 from reconciler.model.ids import TxnId, VolumeId
 from reconciler.model.volume import VolumeState
 from reconciler.ports.node import Action, Call, Checked, Effect, Footprint
@@ -53,10 +54,8 @@ class StageVolume:
     def do(self, call: Call, before: Args) -> Args:  # noqa: ARG002  the port's signature
         """Stage the record; idempotent."""
         record = _after(call)
-        try:
+        with _told():
             self._table.stage(record, call.previous, TxnId(call.txn), call.secret)
-        except (VolfileError, JournalError) as exc:
-            raise StepError(exc.message, hint=exc.hint) from exc
         return {"generation": record.generation}
 
     def undo(self, call: Call, before: Args) -> None:
@@ -127,10 +126,8 @@ class UnpublishVolume:
         """Withdraw the volfile; idempotent."""
         volume_id = _volume_id(call)
         if self._table.staged(volume_id) is None:
-            try:
+            with _told():
                 self._table.stage(_without_clients(call), call.previous, TxnId(call.txn), call.secret)
-            except (VolfileError, JournalError) as exc:
-                raise StepError(exc.message, hint=exc.hint) from exc
         _serve(self._table, volume_id, Serving.NOTHING)
         return {}
 
@@ -209,13 +206,21 @@ def _restore(table: StagingTable, call: Call, before: Args) -> None:
             raise StepError(f"volume {staged.record.name if staged else volume_id}: what was staged is gone")
         return
     if not isinstance(image, dict):
-        table.unstage(volume_id)
+        with _told():
+            table.unstage(volume_id)
         return
     _serve(table, volume_id, Serving(image["serving"]))
 
 
 def _serve(table: StagingTable, volume_id: VolumeId, serving: Serving) -> None:
-    try:
+    with _told():
         table.serve(volume_id, serving)
-    except JournalError as exc:
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what the table or the node's disk refuses into a failure of the step, with the way out."""
+    try:
+        yield
+    except (VolfileError, JournalError, EnvironmentProblem) as exc:
         raise StepError(exc.message, hint=exc.hint) from exc

@@ -98,7 +98,8 @@ class LinuxProcesses:
             raise StepError(f"pidfile {pidfile} cannot be examined: {exc.strerror}") from exc
         try:
             question = struct.pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
-            kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
+            with _told(f"pidfile {pidfile}"):
+                kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
         finally:
             os.close(descriptor)
         if kind == fcntl.F_UNLCK:
@@ -109,9 +110,11 @@ class LinuxProcesses:
 
     def find(self, words: Sequence[str]) -> tuple[RunningProcess, ...]:
         """Return the GlusterFS processes in this mount namespace whose arguments contain `words`."""
-        ours = Path("/proc/thread-self/ns/mnt").readlink()
+        with _told("/proc"):
+            ours = Path("/proc/thread-self/ns/mnt").readlink()
+            entries = list(Path("/proc").iterdir())
         found = []
-        for entry in Path("/proc").iterdir():
+        for entry in entries:
             if not entry.name.isdigit():
                 continue
             arguments = _arguments(int(entry.name))
@@ -147,7 +150,7 @@ class LinuxProcesses:
                 if self.alive(process):
                     raise StepError(f"process {process.pid} is not {' '.join(words)}: it was left alone")
                 return
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError), _told(f"process {process.pid}", ProcessLookupError):
                 signal.pidfd_send_signal(descriptor, number)
 
     def wait_end(self, process: RunningProcess, timeout_s: float) -> bool:
@@ -177,6 +180,8 @@ class LinuxProcesses:
                 raise StepError(
                     f"{lockfile} is locked: another agent works on it just now", retryable=True
                 ) from exc
+            except OSError as exc:
+                raise StepError(f"{lockfile} cannot be locked: {exc.strerror}") from exc
             yield
         finally:
             os.close(descriptor)
@@ -203,15 +208,15 @@ class LinuxProcesses:
 def identify(pid: int) -> RunningProcess | None:
     """Return the process `pid`, or None if there is none or it is a zombie.
 
-    The start time is field 22 of /proc/PID/stat; the command in field 2 may hold blanks and brackets.
+    The start time is field 22 of /proc/PID/stat; the command in field 2 may hold blanks and brackets. Raises
+    StepError if it cannot be told.
     """
     return _identified(pid, zombies=False)
 
 
 def _identified(pid: int, *, zombies: bool) -> RunningProcess | None:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
+    text = _read(pid, "stat")
+    if text is None:
         return None
     fields = text[text.rindex(b")") + 2 :].split()
     return None if fields[0] in (b"Z", b"X") and not zombies else RunningProcess(pid, int(fields[19]))
@@ -221,7 +226,8 @@ def _identified(pid: int, *, zombies: bool) -> RunningProcess | None:
 def _pinned(process: RunningProcess, *, dying: bool = False) -> Iterator[int | None]:
     """Yield a pidfd of exactly this process, or None if it has ended; with `dying` a zombie will do."""
     try:
-        descriptor = os.pidfd_open(process.pid)
+        with _told(f"process {process.pid}", ProcessLookupError):
+            descriptor = os.pidfd_open(process.pid)
     except ProcessLookupError:
         yield None
         return
@@ -232,11 +238,32 @@ def _pinned(process: RunningProcess, *, dying: bool = False) -> Iterator[int | N
 
 
 def _arguments(pid: int) -> tuple[bytes, ...]:
-    try:
-        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return ()
+    raw = _read(pid, "cmdline")
     return tuple(raw.removesuffix(b"\0").split(b"\0")) if raw else ()
+
+
+def _read(pid: int, name: str) -> bytes | None:
+    """Return what /proc says of a process; None if there is no such process.
+
+    Raises StepError for anything else, such as no free descriptor: a process that cannot be looked at has not
+    ended, and nobody must act as if it had.
+    """
+    path = f"/proc/{pid}/{name}"
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        with _told(path, FileNotFoundError, ProcessLookupError):
+            return Path(path).read_bytes()
+    return None
+
+
+@contextlib.contextmanager
+def _told(what: str, *expected: type[OSError]) -> Iterator[None]:
+    """Turn what the operating system says, but for `expected`, into a StepError."""
+    try:
+        yield
+    except expected:
+        raise
+    except OSError as exc:
+        raise StepError(f"{what} cannot be examined or signalled: {exc.strerror}") from exc
 
 
 def _contains(arguments: Sequence[bytes], words: Sequence[str]) -> bool:

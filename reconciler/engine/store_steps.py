@@ -299,9 +299,9 @@ def _restored(job: Job, before: Args) -> tuple[Operation, ...]:
 def _put_volume(cluster: ClusterId, record: VolumeRecord, entries: Entries, now: int) -> StoreEffect:
     key = keys.volume(cluster, record.volume_id)
     old = decode(VolumeRecord, entries[key].value) if key in entries else None
-    if old is None or old.deletion_policy is not record.deletion_policy:
-        # It is live from now on, not since the plan was made: that may be a day ago.
-        record = replace(record, policy_since=now)
+    # A new one is live from now on, not since the plan was made: that may be a day ago.
+    live = old is not None and old.deletion_policy is record.deletion_policy
+    record = replace(record, policy_since=old.policy_since if old is not None and live else now)
     bricks: list[Operation] = []
     for brick in record.bricks:
         brick_key = keys.brick(cluster, record.volume_id, brick.uuid)
