@@ -134,7 +134,7 @@ class StartBrick:
         self._runner = runner
 
     def footprint(self, call: Call) -> Footprint:
-        """The process, its port, and what the node notes of it."""
+        """The process, its port, and what the node notes of it; what it writes itself is a trace."""
         subject = _subject(call)
         return self._runner.footprint(subject.volume, subject.brick)
 
@@ -163,7 +163,7 @@ class StopBrick:
         self._runner = runner
 
     def footprint(self, call: Call) -> Footprint:
-        """The process, its port, and what the node notes of it."""
+        """The process, its port, and what the node notes of it; what it writes itself is a trace."""
         subject = _subject(call, earlier_first=True)
         return self._runner.footprint(subject.volume, subject.brick)
 

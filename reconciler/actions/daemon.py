@@ -32,7 +32,7 @@ class StartShd:
         self._runner = runner
 
     def footprint(self, call: Call) -> Footprint:
-        """The process."""
+        """The process; its log, pidfile and socket are traces."""
         return self._runner.footprint(_volume(call))
 
     def check(self, call: Call) -> Checked:
@@ -56,7 +56,7 @@ class StopShd:
         self._runner = runner
 
     def footprint(self, call: Call) -> Footprint:
-        """The process."""
+        """The process; its log, pidfile and socket are traces."""
         return self._runner.footprint(_volume(call))
 
     def check(self, call: Call) -> Checked:

@@ -52,7 +52,7 @@ class StageVolume:
         return Checked(effect=Effect.PRESENT if present else Effect.ABSENT, before=_image(staged))
 
     def do(self, call: Call, before: Args) -> Args:  # noqa: ARG002  the port's signature
-        """Stage the record; idempotent."""
+        """Keep the record as the volume's next configuration; idempotent."""
         record = _after(call)
         with _told():
             self._table.stage(record, call.previous, TxnId(call.txn), call.secret)
@@ -89,7 +89,7 @@ class PublishVolume:
         return Checked(effect=Effect.PRESENT if present else Effect.ABSENT, before=_image(staged))
 
     def do(self, call: Call, before: Args) -> Args:  # noqa: ARG002  the port's signature
-        """Publish; idempotent. Clients are told when this changes their volfile."""
+        """Give clients the staged configuration; idempotent. They are told when it changes their volfile."""
         record = _after(call)
         _serve(self._table, record.volume_id, Serving.STAGED)
         return {"generation": record.generation, "digest": self._table.client_digest(record.volume_id)}
@@ -123,7 +123,7 @@ class UnpublishVolume:
         return Checked(effect=Effect.PRESENT if present else Effect.ABSENT, before=_image(staged))
 
     def do(self, call: Call, before: Args) -> Args:  # noqa: ARG002  the port's signature
-        """Withdraw the volfile; idempotent."""
+        """Give clients no volfile any more; idempotent."""
         volume_id = _volume_id(call)
         if self._table.staged(volume_id) is None:
             with _told():

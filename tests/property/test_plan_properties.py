@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from reconciler.desired.load import load
 from reconciler.diff.compare import differences
+from reconciler.engine.store_steps import STORE_STEPS
 from reconciler.model.ids import Address, StepId
 from reconciler.model.volume import VolumeState
 from reconciler.plan import document
@@ -19,6 +20,7 @@ from reconciler.shipped import shipped_features
 from reconciler.txn.machine import Dispatch, Perform, next_moves
 from reconciler.txn.record import Head, HeadState, Mark, Phase, StepRecord
 from reconciler.txn.state import TxnState, parts_of
+from tests.laws.step_kinds import node_kinds
 from tests.plan_world import PEERS, World, addresses_of, assert_as_declared, simulate
 from tests.strategies import Document, damages, documents, edits, read, shuffled
 
@@ -73,6 +75,22 @@ def test_so_does_the_plan_of_an_edit_on_a_damaged_cluster(data: st.DataObject) -
     after = simulate(plan, world, chooser(data))
     assert_as_declared(after, desired, before)
     assert_nothing_to_do(after.plan(desired, allow=allow))
+
+
+@FAST
+@given(st.data())
+def test_every_step_is_of_a_kind_that_is_listed_and_no_return_is_where_the_list_says(
+    data: st.DataObject,
+) -> None:
+    first = data.draw(documents())
+    world = data.draw(damages(applied(data, first)))
+    edited, allow = data.draw(edits(first, world))
+    for step in [*World().plan(read(first)).steps, *world.plan(read(edited), allow=allow).steps]:
+        if step.node is None:
+            assert STORE_STEPS[step.kind].irrevocable is step.irrevocable, step
+        else:
+            assert step.kind in node_kinds(), step
+            assert not step.irrevocable, step
 
 
 @FAST
