@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+READY_S = 60.0  #: for a process to come up, on a machine that has much else to do
+
 
 class StoppedClock:
     """It is always the same second: what is written again is the same."""

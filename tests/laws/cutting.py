@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from tests.laws.cut import CHANGING, FAILING, Acted, Cut, Victims
+from tests.laws.cut import CHANGING, Acted, Cut, Victims
 from tests.laws.laws import Trial, tried
 from tests.laws.snapshot import Snapshot
 from tests.laws.worlds import WORLDS, Ground
-
-WITH_PROCESSES = frozenset({"brick.start", "brick.stop", "shd.start", "shd.stop"})
 
 
 @dataclass
@@ -89,16 +86,3 @@ def cutting(ground: Ground, kind: str, victims: Victims, *, undo: bool) -> Cutti
             # The one call of a step with nothing to do is its answer.
             if not trial.changes or len(step.calls(CHANGING, undo=undo)) > 1:
                 return step
-
-
-def failing_set(kind: str) -> tuple[str, ...]:
-    """Return the calls that are made to fail one after the other.
-
-    A step with processes looks through /proc and opens hundreds of files there, never as many as before.
-    """
-    return (*CHANGING, "pidfd_open") if kind in WITH_PROCESSES else FAILING
-
-
-def log_of(folder: Path) -> Path:
-    """Return where the tracer writes."""
-    return folder / "calls"

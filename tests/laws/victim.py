@@ -20,7 +20,7 @@ from reconciler.errors import ReconcilerError, StepError
 from reconciler.plan.step import Args
 from reconciler.ports.node import Call
 from tests.brick_node import Node
-from tests.laws.clocks import StoppedClock
+from tests.laws.clocks import READY_S, StoppedClock
 
 LENGTH = struct.Struct("!I")
 
@@ -49,7 +49,7 @@ def serve() -> None:
 
 def _act(order: Order) -> None:
     """Act in a copy, which does not come back."""
-    it = Node(order.root, boot_id=order.boot_id, clock=StoppedClock())
+    it = Node(order.root, boot_id=order.boot_id, clock=StoppedClock(), ready_s=READY_S)
     action = it.actions[order.step.step.kind]
     _say({"pid": os.getpid()})
     _read(1)

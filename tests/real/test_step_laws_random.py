@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.brick_node import node
-from tests.laws.clocks import HurriedClock
+from tests.laws.clocks import READY_S, HurriedClock
 from tests.laws.laws import hold
 from tests.laws.worlds import WORLDS, Ground
 
@@ -21,7 +21,7 @@ WITH_PROCESSES = ("brick.start", "brick.stop", "shd.start", "shd.stop")
 @pytest.mark.parametrize("kind", sorted(WORLDS))
 def test_the_laws_hold(kind: str) -> None:
     held = 0
-    with node(disk_count=2, clock=HurriedClock()) as (it, mounts):
+    with node(disk_count=2, clock=HurriedClock(), ready_s=READY_S) as (it, mounts):
         ground = Ground(it, mounts, random.Random())
 
         @settings(
