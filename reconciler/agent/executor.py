@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from reconciler.agent.bounds import SAID, within_bounds
 from reconciler.agent.messages import (
     Again,
     Check,
@@ -242,10 +243,11 @@ class Executor:
     def _looked(self, answer: Checked | Failure) -> list[Effect]:
         job = self._job
         assert job is not None
-        if isinstance(answer, Failure):
+        checked = answer if isinstance(answer, Failure) else within_bounds("before-image", answer.before)
+        if isinstance(checked, Failure):
             job.stage = _Stage.REPORTING
-            return self._write(Mark.REFUSED, failure=answer, guarded=True)
-        return self._claim(answer.before)
+            return self._write(Mark.REFUSED, failure=checked, guarded=True)
+        return self._claim(checked)
 
     def _claim(self, before: Args) -> list[Effect]:
         job = self._job
@@ -271,9 +273,10 @@ class Executor:
         assert job is not None
         job.stage = _Stage.REPORTING
         undo = job.command.phase.undoing
-        if isinstance(answer, Failure):
-            return self._write(Mark.UNDO_FAILED if undo else Mark.FAILED, failure=answer)
-        return self._write(Mark.UNDONE if undo else Mark.DONE, result=answer)
+        result = answer if isinstance(answer, Failure) else within_bounds("result", answer)
+        if isinstance(result, Failure):
+            return self._write(Mark.UNDO_FAILED if undo else Mark.FAILED, failure=result)
+        return self._write(Mark.UNDONE if undo else Mark.DONE, result=result)
 
     # ------------------------------------------------------------ the record
 
@@ -298,8 +301,8 @@ class Executor:
             attempt=job.command.attempt,
             before=before if before is not None else (base.before if base else {}),
             result=result if result is not None else (base.result if base else {}),
-            error=failure.error if failure else "",
-            hint=failure.hint if failure else "",
+            error=failure.error[:SAID] if failure else "",
+            hint=failure.hint[:SAID] if failure else "",
             retryable=failure.retryable if failure else False,
             instance=self.instance,
         )

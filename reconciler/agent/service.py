@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ def serve(node: Node, config: AgentConfig, connect: Callable[[], Store], stop: t
     Without the store the node goes on from its last committed configuration, and the link is retried.
     """
     node.start()
-    instance = uuid.uuid4().hex
+    instance = secrets.token_hex(8)
     said = ""
     try:
         while not stop.is_set():

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from reconciler import failpoints
+from reconciler.engine.frozen import packed, unpacked
 from reconciler.errors import JournalError, OutcomeUnknown, PlanError, StalePlan
 from reconciler.model import keys
 from reconciler.model.codec import decode, encode
@@ -18,9 +19,6 @@ from reconciler.plan.document import canonical_text, digest, parse_document
 from reconciler.plan.step import Plan
 from reconciler.ports.store import Absent, Commit, Compare, CreatedAt, ModifiedAt, Put, Snapshot, Store
 from reconciler.txn.record import Head, HeadState, Phase
-
-CHUNK = 120_000  #: characters of plan text in one key; four bytes each still fit a value
-
 
 CERTAIN_TRIES = 5  #: of a write whose answers get lost
 MAX_TAKEOVERS = 3  #: a transaction taken up more often than this is paused for a human
@@ -37,8 +35,7 @@ def begin(store: Store, cluster: ClusterId, plan: Plan, head: Head, epoch: int) 
     Raises:
         StalePlan: the plan was used before, or something it was decided from has changed.
     """
-    text = canonical_text(plan)
-    chunks = [text[i : i + CHUNK] for i in range(0, len(text), CHUNK)]
+    chunks = packed(canonical_text(plan))
     head_key = keys.head(cluster, head.txn)
     if store.read(head_key):
         raise StalePlan(f"plan {plan.plan_id} was applied before: transaction {head.txn}")
@@ -220,11 +217,11 @@ def frozen_plan(store: Store, cluster: ClusterId, head: Head) -> Plan:
         if entry is None:
             raise JournalError(f"transaction {head.txn}: chunk {number} of its plan is missing")
         parts.append(entry.value)
-    text = "".join(parts)
     try:
+        text = unpacked(parts)
         plan = parse_document(text)
-    except PlanError as exc:
-        raise JournalError(f"transaction {head.txn}: {exc.message}") from exc
+    except (JournalError, PlanError) as exc:
+        raise JournalError(f"transaction {head.txn}: its plan cannot be read: {exc.message}") from exc
     if digest(plan) != head.plan_digest or canonical_text(plan) != text:
         raise JournalError(f"transaction {head.txn}: its plan is not the one that its head names")
     return plan

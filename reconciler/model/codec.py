@@ -59,6 +59,9 @@ VERSIONS: Mapping[str, int] = types.MappingProxyType(
     }
 )
 
+#: Classes stored without the fields that are at their defaults: what a transaction writes most of.
+_SPARSE = frozenset({"StepRecord"})
+
 T = TypeVar("T")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _EXACT_FLOAT = 2**53  #: below this every whole float is an exact integer
@@ -108,6 +111,9 @@ def encode(value: object) -> str:
     cls: Any = type(value)
     plain = to_json(value)
     assert isinstance(plain, dict), f"{cls.__name__} is not a record"
+    if cls.__name__ in _SPARSE:
+        usual = _defaults(cls)
+        plain = {name: item for name, item in plain.items() if name not in usual or item != usual[name]}
     return canonical({"v": _version(cls), "kind": cls.__name__, **plain})
 
 
@@ -131,6 +137,18 @@ def decode(cls: type[T], text: str) -> T:
             hint="run the newest version of this program that has worked on this cluster",
         )
     return from_json(cls, plain)
+
+
+@cache
+def _defaults(cls: Any) -> Mapping[str, Json]:
+    """Return the plain values of a class' defaults, by field."""
+    found: dict[str, Json] = {}
+    for field in dataclasses.fields(cls):
+        if field.default_factory is not dataclasses.MISSING:
+            found[field.name] = to_json(field.default_factory())
+        elif field.default is not dataclasses.MISSING:
+            found[field.name] = to_json(field.default)
+    return found
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.engine.frozen import packed, unpacked
 from reconciler.model import keys
 from reconciler.plan.document import canonical_text
 from reconciler.txn.record import HeadState, Mark
@@ -18,7 +19,7 @@ def test_a_plan_with_one_other_byte_is_refused_by_everybody() -> None:
         run.sim.run(lambda run=run: not run.applier.alive)
         entry = run.sim.data.read(keys.plan_chunk(CLUSTER, run.sim.world.txn, 0))
         assert entry is not None
-        flipped = entry.value.replace("keep generation 2", "keep generation 3", 1)
+        (flipped,) = packed(unpacked([entry.value]).replace("keep generation 2", "keep generation 3", 1))
         run.overwrite(entry.key, flipped)
         head = run.go()
         assert head is not None
@@ -35,7 +36,8 @@ def test_agents_refuse_an_altered_plan_that_the_engine_has_in_memory() -> None:
     run.sim.run(lambda: run.sim.world.head() is not None)
     entry = run.sim.data.read(keys.plan_chunk(CLUSTER, run.sim.world.txn, 0))
     assert entry is not None
-    run.overwrite(entry.key, entry.value[:-2] + " }")
+    (altered,) = packed(unpacked([entry.value])[:-2] + " }")
+    run.overwrite(entry.key, altered)
     assert check(run) is HeadState.ROLLED_BACK
     assert run.sim.world.log == []
 
@@ -44,7 +46,8 @@ def test_another_plan_in_its_place_is_refused() -> None:
     # A whole plan in the place of the frozen one: only the head's digest tells them apart.
     run = prepared("option", Point("applier", 3, "after"))
     run.sim.run(lambda: not run.applier.alive)
-    run.overwrite(keys.plan_chunk(CLUSTER, run.sim.world.txn, 0), canonical_text(scenario("delete").plan))
+    (other,) = packed(canonical_text(scenario("delete").plan))
+    run.overwrite(keys.plan_chunk(CLUSTER, run.sim.world.txn, 0), other)
     head = run.go()
     assert head is not None
     assert head.state is HeadState.STUCK

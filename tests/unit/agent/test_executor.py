@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from reconciler.agent import messages as msg
+from reconciler.agent.bounds import IMAGE as IMAGE_BYTES
+from reconciler.agent.bounds import SAID
 from reconciler.agent.executor import Executor
 from reconciler.engine.journal import frozen_plan
 from reconciler.errors import JournalError
@@ -169,6 +171,37 @@ def test_a_step_that_fails_keeps_its_before_image() -> None:
     record = made.record()
     assert record is not None
     assert (record.mark, record.before, record.error) == (Mark.FAILED, IMAGE, "no")
+
+
+def test_a_before_image_that_does_not_fit_into_the_journal_refuses_the_step() -> None:
+    made = bench()
+    made.journal.command(1, made.journal.phase)
+    made.context()
+    assert isinstance(made.take(), msg.Check)
+    made.send(msg.Looked(Checked(effect=There.ABSENT, before={"names": "x" * IMAGE_BYTES})))
+    made.store()
+    record = made.record()
+    assert record is not None
+    assert (record.mark, record.before) == (Mark.REFUSED, {})
+    assert f"at most {IMAGE_BYTES} are kept" in record.error
+    assert made.look() == [], "nothing is run"
+
+
+def test_what_a_step_says_is_cut_to_what_the_journal_takes() -> None:
+    made = claimed()
+    made.take()
+    made.send(msg.Ran({"log": "x" * IMAGE_BYTES}))
+    made.store()
+    record = made.record()
+    assert record is not None
+    assert (record.mark, record.result) == (Mark.FAILED, {})
+    made = claimed()
+    made.take()
+    made.send(msg.Ran(msg.Failure("e" * 300_000, "h" * 300_000, retryable=False)))
+    made.store()
+    record = made.record()
+    assert record is not None
+    assert (record.error, record.hint) == ("e" * SAID, "h" * SAID)
 
 
 def test_an_undo_is_given_the_before_image_of_the_claim_and_not_checked() -> None:

@@ -15,6 +15,7 @@ from reconciler.agent.kept import Binding
 from reconciler.agent.link import Link
 from reconciler.agent.memory import NodeMemory
 from reconciler.agent.node import Node
+from reconciler.engine.frozen import packed, unpacked
 from reconciler.errors import PlanError, StepError, StoreUnavailable
 from reconciler.model import keys
 from reconciler.model.codec import encode
@@ -132,7 +133,8 @@ def test_an_altered_plan_is_no_plan_and_the_reason_is_passed_on() -> None:
     )
     entry = journal.store.read(keys.plan_chunk(CLUSTER, TXN, 0))
     assert entry is not None
-    journal.put(entry.key, entry.value.replace("do 1", "do 9"))
+    (altered,) = packed(unpacked([entry.value]).replace("do 1", "do 9"))
+    journal.put(entry.key, altered)
     again = following(journal)._context(command)
     assert again.plan is None
     assert "altered" in again.problem

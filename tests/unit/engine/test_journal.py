@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.adapters.memory_store import MemoryStore
+from reconciler.engine.frozen import packed
 from reconciler.engine.journal import (
     CERTAIN_TRIES,
     MAX_TAKEOVERS,
@@ -157,23 +158,36 @@ def test_a_plan_made_from_something_that_changed_is_stale(address: str, key: str
 # ---------------------------------------------------------------- reading back
 
 
-def test_every_single_altered_place_of_the_frozen_plan_is_noticed() -> None:
+@pytest.mark.parametrize("step", [1, 97])
+def test_every_single_altered_place_of_the_frozen_plan_is_noticed(step: int) -> None:
     journal = Journal()
     text = canonical_text(PLAN)
-    for place in range(0, len(text), 97):
-        altered = text[:place] + chr((ord(text[place]) % 90) + 33) + text[place + 1 :]
-        if altered != text:
+    (stored,) = packed(text)
+    whole = stored if step == 1 else text  # as it is written, and as it was before plans were packed
+    for place in range(0, len(whole), step):
+        altered = whole[:place] + chr((ord(whole[place]) % 90) + 33) + whole[place + 1 :]
+        if altered != whole:
             journal.put(CHUNK, altered)
             with pytest.raises(JournalError):
                 frozen_plan(journal.store, CLUSTER, journal.head)
-    journal.put(CHUNK, text.rstrip("\n"))
-    with pytest.raises(JournalError):
-        frozen_plan(journal.store, CLUSTER, journal.head)
+    for cut in (whole[:-1], whole + whole[-1], whole + whole, ""):
+        journal.put(CHUNK, cut)
+        with pytest.raises(JournalError):
+            frozen_plan(journal.store, CLUSTER, journal.head)
+
+
+def test_a_plan_frozen_before_plans_were_packed_is_still_read() -> None:
+    journal = Journal()
+    text = canonical_text(PLAN)
+    journal.put(CHUNK, text[:1000])
+    journal.put(keys.plan_chunk(CLUSTER, TXN, 1), text[1000:])
+    assert frozen_plan(journal.store, CLUSTER, replace(journal.head, chunks=2)) == PLAN
 
 
 def test_another_whole_plan_and_a_missing_chunk_are_noticed() -> None:
     journal = Journal()
-    journal.put(CHUNK, canonical_text(CREATE))
+    (other,) = packed(canonical_text(CREATE))
+    journal.put(CHUNK, other)
     with pytest.raises(JournalError, match="not the one that its head names"):
         frozen_plan(journal.store, CLUSTER, journal.head)
     journal.delete(CHUNK)
