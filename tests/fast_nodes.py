@@ -11,14 +11,16 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
+from unittest.mock import patch
 
 from reconciler.adapters.clock import SystemClock
+from reconciler.agent import link
 from reconciler.agent.facts import Report
 from reconciler.agent.link import Link
 from reconciler.agent.memory import NodeMemory
 from reconciler.engine.applier import Applier
 from reconciler.engine.driver import Driver
-from reconciler.engine.journal import begin, txn_of
+from reconciler.engine.journal import begin, frozen_plan, txn_of
 from reconciler.engine.lock import acquire
 from reconciler.errors import StepError, StoreError
 from reconciler.model import keys
@@ -106,9 +108,26 @@ def _node(node: NodeId, peer: PeerName, kinds: Collection[str], action: Instant)
     return cast("Node", types.SimpleNamespace(parts=parts, report=lambda: Report(node=about)))
 
 
+class _Once:
+    """Reads the plan of a transaction once."""
+
+    def __init__(self) -> None:
+        self._lock, self._known = threading.Lock(), dict[str, "Plan"]()
+
+    def __call__(self, store: Store, cluster: ClusterId, head: Head) -> Plan:
+        with self._lock:
+            if head.plan_digest not in self._known:
+                self._known[head.plan_digest] = frozen_plan(store, cluster, head)
+            return self._known[head.plan_digest]
+
+
 @contextmanager
 def agents(connect: Connect, plan: Plan, action: Instant) -> Iterator[None]:
-    """Run an agent's link for every node of a plan, each with a store of its own; after its end, another."""
+    """Run an agent's link for every node of a plan, each with a store of its own; after its end, another.
+
+    They share one interpreter, so one of them reads and checks the plan for all: on machines of their own
+    they do that side by side.
+    """
     cluster, stop = ClusterId(plan.cluster_id), threading.Event()
     store = connect()
     claim = keys.claim(plan.cluster_name)
@@ -126,6 +145,8 @@ def agents(connect: Connect, plan: Plan, action: Instant) -> Iterator[None]:
             stop.wait(1.0)
 
     threads = [threading.Thread(target=run, args=one, name=f"agent {one[1]}") for one in nodes.items()]
+    reading = patch.object(link, "frozen_plan", _Once())
+    reading.start()
     for thread in threads:
         thread.start()
     try:
@@ -136,6 +157,7 @@ def agents(connect: Connect, plan: Plan, action: Instant) -> Iterator[None]:
         stop.set()
         for thread in threads:
             thread.join(30)
+        reading.stop()
         store.close()
 
 

@@ -17,7 +17,17 @@ from reconciler.model.codec import decode, encode
 from reconciler.model.ids import Address, ClusterId, TxnId, VolumeId
 from reconciler.plan.document import canonical_text, digest, parse_document
 from reconciler.plan.step import Plan
-from reconciler.ports.store import Absent, Commit, Compare, CreatedAt, ModifiedAt, Put, Snapshot, Store
+from reconciler.ports.store import (
+    MAX_OPS,
+    Absent,
+    Commit,
+    Compare,
+    CreatedAt,
+    ModifiedAt,
+    Put,
+    Snapshot,
+    Store,
+)
 from reconciler.txn.record import Head, HeadState, Phase
 
 CERTAIN_TRIES = 5  #: of a write whose answers get lost
@@ -53,7 +63,8 @@ def begin(store: Store, cluster: ClusterId, plan: Plan, head: Head, epoch: int) 
     head = replace(head, plan_id=plan.plan_id, plan_digest=digest(plan), chunks=len(chunks))
     guards = (lock, Absent(head_key), *read_guards(cluster, plan))
     failpoints.hit("begin.head.before")
-    if not _certain(store, Commit(when=guards, then=(Put(head_key, encode(head)),)), head_key, encode(head)):
+    put = Commit(when=guards[:MAX_OPS], then=(Put(head_key, encode(head)),))
+    if not _hold(store, cluster, guards[MAX_OPS:]) or not _certain(store, put, head_key, encode(head)):
         raise StalePlan(
             f"the cluster has changed since plan {plan.plan_id} was made: {_moved(store, cluster, plan)}",
             hint="Make a new plan and review it.",
@@ -84,6 +95,19 @@ def reopen(store: Store, cluster: ClusterId, head: Head, epoch: int, *, undo: bo
     if not _certain(store, Commit(when=guards, then=(Put(key, encode(fresh)),)), key, encode(fresh)):
         raise StalePlan(f"transaction {head.txn} has moved on", hint="Look at it again.")
     return fresh
+
+
+def _hold(store: Store, cluster: ClusterId, guards: tuple[Compare, ...]) -> bool:
+    """Return whether the guards hold that one commit cannot carry: of a plan that reads a hundred objects.
+
+    Whoever writes configuration compares the lock's epoch. It is ours by now, and the commit compares it:
+    what is read here cannot change before that.
+    """
+    if not guards:
+        return True
+    listed = store.read_prefix(keys.config_prefix(cluster)).entries
+    found = {entry.key: entry.mod_revision for entry in listed}
+    return all(isinstance(one, ModifiedAt) and found.get(one.key, 0) == one.revision for one in guards)
 
 
 def read_guards(cluster: ClusterId, plan: Plan) -> tuple[Compare, ...]:

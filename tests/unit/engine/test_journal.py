@@ -24,10 +24,10 @@ from reconciler.engine.journal import (
 from reconciler.errors import JournalError, OutcomeUnknown, StalePlan
 from reconciler.model import keys
 from reconciler.model.codec import decode, encode
-from reconciler.model.ids import Address
+from reconciler.model.ids import Address, PeerName
 from reconciler.plan.document import canonical_text
 from reconciler.plan.step import ReadKey
-from reconciler.ports.store import Commit, Committed, Entry, Put
+from reconciler.ports.store import MAX_OPS, Commit, Committed, Delete, Entry, Put
 from reconciler.txn.record import Head, HeadState, Phase
 from tests.plan_samples import CREATE
 from tests.txn_samples import CLUSTER, PLAN, TXN, Journal, head
@@ -153,6 +153,23 @@ def test_a_plan_made_from_something_that_changed_is_stale(address: str, key: str
     with pytest.raises(StalePlan, match=address):
         begin(store, CLUSTER, made, replace(head(Phase(epoch, 0)), txn=txn_of(made)), epoch)
     assert store.read(keys.head(CLUSTER, txn_of(made))) is None
+
+
+def test_a_plan_that_reads_more_than_a_commit_can_compare_is_refused_like_any_other() -> None:
+    """The last of 101 objects has changed, and then nothing has."""
+    store, epoch = locked()
+    peers = [PeerName(f"gs{n:03}") for n in range(MAX_OPS + 1)]
+    made = replace(
+        CREATE, read_set=tuple(ReadKey(address=Address(f"peer/{p}"), mod_revision=0) for p in peers)
+    )
+    fresh = replace(head(Phase(epoch, 0)), txn=txn_of(made))
+    last = keys.peer(CLUSTER, peers[-1])
+    store.commit(Commit(when=(), then=(Put(last, "changed"),)))
+    with pytest.raises(StalePlan, match=f"peer/{peers[-1]}"):
+        begin(store, CLUSTER, made, fresh, epoch)
+    assert store.read(keys.head(CLUSTER, txn_of(made))) is None
+    store.commit(Commit(when=(), then=(Delete(last),)))
+    assert frozen_plan(store, CLUSTER, begin(store, CLUSTER, made, fresh, epoch)) == made
 
 
 # ---------------------------------------------------------------- reading back
