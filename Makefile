@@ -54,11 +54,12 @@ schema: venv ## write schemas/ again from the code
 	$(PY) -m reconciler schema > schemas/cluster.v1.schema.json.new
 	mv schemas/cluster.v1.schema.json.new schemas/cluster.v1.schema.json
 
-bench: venv ## speed against its targets: a cold and a large validate, volfiles, the engine's steps
+bench: venv ## speed against its targets: a cold and a large validate, volfiles, the engine, and an apply against the fsync of etcd (root)
 	$(PY) benchmarks/validate_cold.py
 	$(PY) benchmarks/validate_large.py
 	$(PY) benchmarks/volfiles.py
 	$(PY) -m benchmarks.engine_steps
+	$(PY) -m benchmarks.apply_on_etcd
 
 native: venv ## write the cffi module again from native/xlator_abi.h (no compiler)
 	$(PY) native/build.py

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import threading
 import types
+import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
 
@@ -44,8 +45,9 @@ Connect = Callable[[], "Store"]
 
 
 def creation(volumes: int, nodes: int, name: str = "1") -> Plan:
-    """Return a plan that makes volumes of three bricks on that many nodes."""
-    return make_plan(big(volumes, nodes), Stamp(plan_id=f"p-{name}", now=1, tool_version="0"))
+    """Return a plan that makes volumes of three bricks on that many nodes, of a cluster of that name."""
+    made = make_plan(big(volumes, nodes), Stamp(plan_id=f"p-{name}", now=1, tool_version="0"))
+    return replace(made, cluster_id=str(uuid.uuid5(uuid.NAMESPACE_DNS, name)), cluster_name=name)
 
 
 @dataclass(slots=True)

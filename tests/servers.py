@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from reconciler.adapters.etcd_store import EtcdEndpoint  # first: it registers e
 import etcd3  # isort: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 START_TIMEOUT_S = 20.0
 
@@ -46,6 +46,33 @@ def freeze(pid: int) -> None:
     while any(_state(thread) not in "TZX" for thread in Path(f"/proc/{pid}/task").iterdir()):
         assert time.monotonic() < deadline, f"process {pid} does not stop"
         time.sleep(0.001)
+
+
+@contextmanager
+def slow_fsync(pid: int, milliseconds: int) -> Iterator[None]:
+    """Have every fsync and fdatasync of a process take that much longer during the block."""
+    calls = "fsync,fdatasync"
+    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(pid), "-e", f"trace={calls}"]
+    words += ["-e", f"inject={calls}:delay_enter={milliseconds * 1000}"]
+    tracer = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while any(_tracer(thread) != tracer.pid for thread in Path(f"/proc/{pid}/task").iterdir()):
+            assert tracer.poll() is None, tracer.communicate()[1].decode()
+            assert time.monotonic() < deadline, f"strace does not attach to {pid}"
+            time.sleep(0.01)
+        yield
+    finally:
+        tracer.terminate()
+        tracer.communicate(timeout=10)
+
+
+def _tracer(thread: Path) -> int:
+    """Return who traces a thread, or 0 (proc(5), status)."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        lines = (thread / "status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("TracerPid:"))
+    return 0
 
 
 def _state(thread: Path) -> str:
@@ -164,12 +191,21 @@ class Relay:
 class EtcdProcess:
     """One single-member etcd. Restarts keep the ports and, unless `wipe` is called, the data.
 
+    It does not wait for its disk unless it is to be `durable`: nothing here cuts the power.
+
     Use it as a context manager: it starts on entry; on exit it is ended even if it is stopped, and the
     end of its log is printed, which pytest shows for failed tests only.
     """
 
-    def __init__(self, directory: Path, *, tls: TlsFiles | None = None, extra: Sequence[str] = ()) -> None:
-        self._directory = directory
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        tls: TlsFiles | None = None,
+        durable: bool = False,
+        extra: Sequence[str] = (),
+    ) -> None:
+        self._directory, self._durable = directory, durable
         self._tls = tls
         self._extra = tuple(extra)
         self._name = f"test-{uuid.uuid4().hex}"
@@ -284,7 +320,8 @@ class EtcdProcess:
         scheme = "http" if self._tls is None else "https"
         client, peer = f"{scheme}://{self.host}", f"http://127.0.0.1:{self._ports[1]}"
         arguments = [
-            *("--name", self._name, "--data-dir", str(self.data), "--unsafe-no-fsync", "--logger", "zap"),
+            *("--name", self._name, "--data-dir", str(self.data), "--logger", "zap"),
+            *(() if self._durable else ("--unsafe-no-fsync",)),
             *("--listen-client-urls", client, "--advertise-client-urls", client),
             *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
             *("--heartbeat-interval", "10", "--election-timeout", "100"),  # a single member is up in 0.2 s
