@@ -80,6 +80,23 @@ def classify(code: StatusCode, details: str) -> Verdict:
     return _BY_CODE.get(code, Verdict.UNKNOWN)
 
 
+_AILMENTS = (
+    (
+        "nospace",
+        "etcd has no space left: compact its history, defragment each member, then disarm the alarm"
+        " (docs/operations.md)",
+    ),
+    ("corrupt", "etcd has found that a member's data is damaged: replace that member"),
+    ("no leader", "etcd has no leader: most of its members do not run, or do not reach each other"),
+)
+
+
+def ailment(error: str) -> str:
+    """Say what an error in a member's status means (etcd ``v3rpc/maintenance.go``: Status)."""
+    lowered = error.lower()
+    return next((text for word, text in _AILMENTS if word in lowered), f"etcd says: {error}")
+
+
 def remedy(message: str, hosts: Sequence[str]) -> str:
     """Say what to look at when nobody answers. `message` is gRPC's, which names TLS by its TSI codes."""
     if "TSI_" in message or "handshake" in message:

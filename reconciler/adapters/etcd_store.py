@@ -19,7 +19,7 @@ from reconciler.adapters.etcd_connection import (
     EtcdConnection,
     EtcdEndpoint,
 )
-from reconciler.adapters.etcd_errors import Refused
+from reconciler.adapters.etcd_errors import Refused, ailment
 from reconciler.adapters.etcd_lease import EtcdLease, now
 from reconciler.adapters.etcd_messages import etcdrpc
 from reconciler.adapters.etcd_watch import EtcdWatch, key_range, text
@@ -63,6 +63,11 @@ class EtcdStore:
         answer = self._connection.ask(STATUS, etcdrpc.StatusRequest())
         self._connection.admit(answer.header)
         return f"{answer.header.cluster_id:x}"
+
+    def ailment(self) -> str:
+        """Return the alarms and the like that the member in use tells of, with the way out."""
+        said = self._connection.ask(STATUS, etcdrpc.StatusRequest()).errors
+        return "; ".join(dict.fromkeys(ailment(error) for error in said))
 
     def read(self, key: str) -> Entry | None:
         """Return the entry of one key, or None."""

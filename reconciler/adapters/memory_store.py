@@ -91,6 +91,12 @@ class MemoryStore:
             self._enter()
             return f"{id(self._data):x}"
 
+    def ailment(self) -> str:
+        """Return that there is no space if there is none."""
+        with self._data.lock:
+            self._enter()
+            return "there is no space left: make some" if self._data.full else ""
+
     def read(self, key: str) -> Entry | None:
         """Return the entry of one key, or None."""
         with self._data.lock:

@@ -25,10 +25,7 @@ def progress(event: ProgressEvent, style: Style) -> list[str]:
         case ProgressKind.NOTE | ProgressKind.ROLLING_BACK:
             return _sentence(event)
         case ProgressKind.WAITING:
-            return [
-                f"{_step(event)} … {seconds(event.seconds)}",
-                *style.wrap(f"waiting: {event.text}", " " * 8),
-            ]
+            return _waiting(event, style)
         case ProgressKind.DONE | ProgressKind.UNDONE:
             facts = f"{event.text} " if event.text else ""
             return [f"{_step(event)} … {facts}{paint('done', 'green')} {seconds(event.seconds)}"]
@@ -42,6 +39,13 @@ def _sentence(event: ProgressEvent) -> list[str]:
     if event.kind is ProgressKind.NOTE:
         return [event.text]
     return ["", paint("Rolling back", "yellow") + (f": {event.text}" if event.text else "")]
+
+
+def _waiting(event: ProgressEvent, style: Style) -> list[str]:
+    if event.step is None:
+        return style.wrap(f"waiting: {event.text}")
+    line = f"{_step(event)} … {seconds(event.seconds)}"
+    return [line, *style.wrap(f"waiting: {event.text}", " " * 8)]
 
 
 def transient(event: ProgressEvent) -> str:

@@ -23,15 +23,15 @@ from reconciler.engine.messages import (
     Write,
 )
 from reconciler.engine.points import hit_write
-from reconciler.errors import OutcomeUnknown, StoreUnavailable
+from reconciler.engine.telling import Trouble
+from reconciler.errors import OutcomeUnknown, StoreError, StoreUnavailable
 from reconciler.model import keys
-from reconciler.model.report import ProgressKind
+from reconciler.model.report import ProgressEvent, ProgressKind
 from reconciler.ports.store import Snapshot, Store, WatchEnded
 
 if TYPE_CHECKING:
     from reconciler.engine.applier import Applier
     from reconciler.model.ids import ClusterId
-    from reconciler.model.report import ProgressEvent
     from reconciler.ports.node import Clock
     from reconciler.txn.record import Head
 
@@ -66,6 +66,7 @@ class Driver:
         self._tell, self._stop, self._on_stop = tell, stop, on_stop
         self._events: queue.SimpleQueue[Event | WatchEnded] = queue.SimpleQueue()
         self._unanswered: tuple[Event, ...] = ()
+        self._trouble = Trouble()
         self._result: Head | None = None
         self._over = False
 
@@ -129,6 +130,8 @@ class Driver:
                 if event.kind is ProgressKind.DONE:
                     failpoints.hit("engine.result.seen")
                 self._tell(event)
+                if event.kind is ProgressKind.WAITING:
+                    self._tell_of_store("")
                 return None
             case End(head=head):
                 self._result, self._over = head, True
@@ -139,7 +142,8 @@ class Driver:
                 hit_write(commit, "before")
                 try:
                     answer = Answered(tag, self._store.commit(commit))
-                except (OutcomeUnknown, StoreUnavailable):
+                except (OutcomeUnknown, StoreUnavailable) as error:
+                    self._tell_of_store(error.message)
                     return Answered(tag, None)
                 hit_write(commit, "after")
                 return answer
@@ -152,11 +156,22 @@ class Driver:
         while True:
             try:
                 return self._store.read_prefix(keys.cluster_prefix(self._cluster))
-            except StoreUnavailable:
+            except StoreUnavailable as error:
                 if self._lost():
                     self._over = True
                     return Snapshot(revision=0, entries=())
+                self._tell_of_store(error.message)
                 time.sleep(TICK_S)
+
+    def _tell_of_store(self, error: str) -> None:
+        """Say what the store suffers from, by its own word or else by what a call has met, now and then."""
+        if not self._trouble.due(self._clock.monotonic(), failed=bool(error)):
+            return
+        ailment = ""
+        with suppress(StoreError):
+            ailment = self._store.ailment()
+        if text := ailment or error:
+            self._tell(ProgressEvent(kind=ProgressKind.WAITING, text=text))
 
     def _lost(self) -> bool:
         """Return true if the lease went away while the store did not answer."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 
 from reconciler.engine.messages import Effect, Tell
 from reconciler.model.ids import NodeId, StepId
@@ -17,6 +18,7 @@ from reconciler.txn.record import Mark, StepRecord
 from reconciler.txn.state import TxnState
 
 TELL_EVERY_S = 10.0  #: how often a long step says that it still goes on
+SOON_S = 2.0  #: a store that does not answer for less than this is not worth a word
 
 
 class Telling:
@@ -87,6 +89,24 @@ class Telling:
             text=text,
             seconds=round(self._now - self._since.get(step.step_id, self._now), 3),
         )
+
+
+class Trouble:
+    """When to speak of the store: at its first failure that lasts, then every now and then while it does."""
+
+    def __init__(self) -> None:
+        self._began = self._failed = self._told = -inf
+
+    def due(self, now: float, *, failed: bool) -> bool:
+        """Return whether it is time to; `failed` if a call has just failed, else it is only suspected."""
+        if failed:
+            if now - self._failed > TELL_EVERY_S:
+                self._began = now
+            self._failed = now
+        if now - self._told < TELL_EVERY_S or (failed and now - self._began < SOON_S):
+            return False
+        self._told = now
+        return True
 
 
 _KINDS = {

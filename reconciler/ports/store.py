@@ -180,6 +180,10 @@ class Store(Protocol):
         """Return what tells this store from others; a restored copy has another, or the same."""
         ...
 
+    def ailment(self) -> str:
+        """Return what keeps the store from taking writes, with the way out; empty if it knows of nothing."""
+        ...
+
     def read(self, key: str) -> Entry | None:
         """Return the entry of one key, or None."""
         ...

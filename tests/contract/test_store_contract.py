@@ -615,7 +615,9 @@ def test_a_full_store_takes_nothing_that_grows_it_and_says_that_it_may_have(narr
     lease = store.lease(60)
     put(store, "/alive", "x", lease.lease_id)
     start = put(store, "/old", "x").revision
+    assert store.ailment() == ""
     narrow.fill()
+    assert "no space left" in store.ailment()
     for when in ((), (Absent("/a"),)):
         with pytest.raises(OutcomeUnknown):
             store.commit(Commit(when=when, then=(Delete("/old"), Put("/a", "2"))))
@@ -632,6 +634,7 @@ def test_a_full_store_takes_nothing_that_grows_it_and_says_that_it_may_have(narr
     lease.close()
     assert store.read("/alive") is None
     narrow.make_room()
+    assert store.ailment() == ""
     assert put(store, "/a", "3").succeeded
     assert not store.lease(60).lost
 

@@ -66,6 +66,9 @@ class Client:
     who: str
     store: MemoryStore
 
+    def ailment(self) -> str:
+        return self.store.ailment()
+
     def read(self, key: str) -> Entry | None:
         return self.store.read(key)
 

@@ -15,6 +15,7 @@ from reconciler.engine.driver import Driver
 from reconciler.engine.journal import begin
 from reconciler.engine.lock import Lock, acquire
 from reconciler.errors import LockHeld
+from reconciler.model.report import ProgressEvent, ProgressKind
 from reconciler.txn.record import Head, HeadState, LockRecord, Phase
 from tests.sim.agents import Agent
 from tests.sim.engines import Job, secret
@@ -49,11 +50,13 @@ class Poll:
 
 
 @contextmanager
-def applying(run: Run, poll: Poll) -> Iterator[tuple[Driver, Applier, Lock]]:
+def applying(
+    run: Run, poll: Poll, tell: Callable[[ProgressEvent], None] = lambda _: None
+) -> Iterator[tuple[Driver, Applier, Lock]]:
     """Begin the run's plan as an apply does."""
     sim = run.sim
     client = sim.client("applier")
-    driver = Driver(client, CLUSTER, poll, lambda _: None, poll.is_set)
+    driver = Driver(client, CLUSTER, poll, tell, poll.is_set)
     record = LockRecord(holder="applier", op_id="applier", since=1)
     lock = acquire(client, CLUSTER, record, timeout_s=0, on_lost=driver.lock_lost)
     try:
@@ -166,6 +169,31 @@ def test_a_full_store_is_asked_without_haste_until_it_has_room(monkeypatch: pyte
         run.sim.data.set_full(True)
         assert driver.run(applier) is not None
     assert 3 <= asked[1] - asked[0] <= 6 * 3, "three commands, once at each poll"
+    judge(run, HeadState.COMMITTED)
+
+
+def test_what_a_full_store_suffers_from_is_told_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.engine.driver.TICK_S", 0.01)
+    run, _ = bare()
+    said: list[tuple[float, str]] = []
+
+    def note(event: ProgressEvent) -> None:
+        if event.kind is ProgressKind.WAITING and event.step is None:
+            said.append((run.sim.now, event.text))
+
+    def second() -> None:
+        run.sim.now += 1.0
+
+    poll = Script(
+        run.sim, at={**dict.fromkeys(range(2, 30), second), 30: partial(run.sim.data.set_full, False)}
+    )
+    with applying(run, poll, note) as (driver, applier, _):
+        began = run.sim.now
+        run.sim.data.set_full(True)
+        assert driver.run(applier) is not None
+    assert len(said) == 3, said
+    assert [text for _, text in said] == ["there is no space left: make some"] * 3
+    assert said[0][0] - began < 5.0
     judge(run, HeadState.COMMITTED)
 
 

@@ -10,7 +10,7 @@ import pytest
 from grpc import StatusCode
 
 from reconciler.adapters.etcd_connection import EtcdConnection, EtcdEndpoint
-from reconciler.adapters.etcd_errors import Verdict, classify, remedy
+from reconciler.adapters.etcd_errors import Verdict, ailment, classify, remedy
 from reconciler.adapters.etcd_messages import etcdrpc, register
 from reconciler.adapters.etcd_watch import WatchFold, key_range, text
 from reconciler.errors import EnvironmentProblem
@@ -154,3 +154,11 @@ def test_the_remedy_for_no_answer_tells_tls_from_an_etcd_that_is_away() -> None:
     tls = "last error: UNAVAILABLE: ipv4:127.0.0.1:24579: Unwrap failed (TSI_DATA_CORRUPTED)"
     assert "client certificate" in remedy(tls, ("a:1",))
     assert remedy("last error: Connection refused", ("a:1", "b:2")) == "is etcd running at a:1, b:2?"
+
+
+def test_what_a_member_suffers_from_is_told_with_the_way_out() -> None:
+    # As etcd 3.4 to 3.6 write them: AlarmMember.String() and rpctypes.ErrNoLeader.
+    assert "defragment" in ailment("memberID:13803658152347727308 alarm:NOSPACE ")
+    assert "replace that member" in ailment("memberID:1 alarm:CORRUPT ")
+    assert "no leader" in ailment("etcdserver: no leader")
+    assert ailment("something new") == "etcd says: something new"
