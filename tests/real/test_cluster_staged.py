@@ -70,25 +70,26 @@ def halfway(it: Lab, line: Line, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 def test_an_agent_that_lost_etcd_serves_nothing_that_was_staged(it: Lab, line: Line, halfway: None) -> None:
     assert all(name in staged(it) for name in ("base", "new"))
-    with it.mounted("base", node=1, name="old") as old, it.writing(old):
-        # It notices after a few seconds; until then it serves what is committed.
-        eventually(lambda: it.refuses_mount("base", node=3), "a node that gives no volfile")
-        assert it.refuses_mount("new", node=3)
-        assert not it.refuses_mount("base", node=2)
-        faults.reboot(it.root, [3])
-        reason = "not starting volume base: a transaction on it was under way"
-        eventually(lambda: reason in it.log(3), reason)
-        time.sleep(LONGER_THAN_TWO_ROUNDS_OF_ASKING_S)
-        assert [path for path in it.bricks() if f"{it.root}/gs3/" in path] == []
-        assert it.refuses_mount("base", node=3)
+    with it.mounted("base", node=1, name="old") as old:
+        with it.writing(old):
+            # It notices after a few seconds; until then it serves what is committed.
+            eventually(lambda: it.refuses_mount("base", node=3), "a node that gives no volfile")
+            assert it.refuses_mount("new", node=3)
+            assert not it.refuses_mount("base", node=2)
+            faults.reboot(it.root, [3])
+            reason = "not starting volume base: a transaction on it was under way"
+            eventually(lambda: reason in it.log(3), reason)
+            time.sleep(LONGER_THAN_TWO_ROUNDS_OF_ASKING_S)
+            assert [path for path in it.bricks() if f"{it.root}/gs3/" in path] == []
+            assert it.refuses_mount("base", node=3)
 
-        # The others have gone back; without this node the end waits, then says whom it lacks.
-        eventually(lambda: newest(it)[1] == "stuck", "a steward that has waited long enough", GONE_S)
-        assert "gs3" in command(it, "txn", "show", newest(it)[0])[1]
-        line.mend()
-        code, text = command(it, "txn", "rollback", newest(it)[0])
-        assert code == 0, text
-        eventually(lambda: all_up(it), "the brick of the third node", 60)
+            # The others have gone back; without this node the end waits, then says whom it lacks.
+            eventually(lambda: newest(it)[1] == "stuck", "a steward that has waited long enough", GONE_S)
+            assert "gs3" in command(it, "txn", "show", newest(it)[0])[1]
+            line.mend()
+            code, text = command(it, "txn", "rollback", newest(it)[0])
+            assert code == 0, text
+            eventually(lambda: all_up(it), "the brick of the third node", 60)
         eventually(lambda: it.settled("base"), "a complete heal", 90)
     assert staged(it) == ""
     assert_nothing_unknown(it)
