@@ -25,10 +25,10 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from reconciler.adapters.etcd_store import EtcdStore
-from reconciler.ports.store import Change, Commit, Put
+from reconciler.ports.store import Commit, Put
 from reconciler.txn.record import HeadState
 from tests.fast_nodes import Instant, agents, carry_out, creation
-from tests.journal_cost import COMMITS, PER_STEP, cost_of
+from tests.journal_cost import COMMITS, PER_STEP, cost_of, history
 from tests.servers import EtcdProcess, slow_fsync
 
 SIZES = ((1, 3), (4, 3), (13, 9))  #: volumes and nodes
@@ -80,19 +80,13 @@ def _sequential_writes(store: EtcdStore) -> float:
 def _applied(etcd: EtcdProcess, store: EtcdStore, size: tuple[int, int], name: str, writes: float) -> float:
     """Carry a plan out and print what it took; return its share of the bound, 0 if it wrote too much."""
     plan = creation(*size, name)
-    before: list[Change] = []
     with agents(lambda: EtcdStore(etcd.endpoint), plan, Instant()):
         first = store.read_prefix("/none").revision
         began = time.monotonic()
         head = carry_out(store, plan)
         seconds = time.monotonic() - began
     assert head.state is HeadState.COMMITTED, head.reason
-    watch = store.watch("", first, lambda batch: before.extend(batch.changes))
-    last = store.commit(Commit(when=(), then=(Put("/bench", "end"),))).revision
-    while not before or before[-1].mod_revision < last:
-        time.sleep(0.05)
-    watch.close()
-    cost, steps = cost_of(before, head.txn), len(plan.steps)
+    cost, steps = cost_of(history(store, first), head.txn), len(plan.steps)
     rate = steps / seconds
     print(
         f"  {steps:5} steps  {rate:6.1f} a second  {rate / writes:5.2f} of etcd's writes"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from reconciler.model.ids import TxnId
 from reconciler.plan.step import Plan
-from reconciler.ports.store import Change
+from reconciler.ports.store import Change, Changes, Commit, Put, Store, WatchEnded
+from tests.labs import eventually
 
 PER_STEP = 2048  #: bytes; the bound of invariant 16 in what the protocol promises
 COMMITS = 3  #: of one step in one direction: command, claim, report
@@ -32,6 +33,21 @@ class Cost:
     commits: int
     dispatches: int
     kinds: Counter[str]
+
+
+def history(store: Store, since: int = 0) -> list[Change]:
+    """Return everything that was written after a revision, until now."""
+    seen: list[Change] = []
+
+    def note(batch: Changes | WatchEnded) -> None:
+        assert isinstance(batch, Changes), batch
+        seen.extend(batch.changes)
+
+    watch = store.watch("", since, note)
+    last = store.commit(Commit(when=(), then=(Put("/end", "x"),))).revision
+    eventually(lambda: seen and seen[-1].mod_revision == last, "the whole history", 60)
+    watch.close()
+    return seen
 
 
 def cost_of(changes: Iterable[Change], txn: TxnId) -> Cost:

@@ -180,12 +180,7 @@ class PutVolume:
 
     def footprint(self, job: Job) -> tuple[str, ...]:
         """The volume's record, those of its bricks, and the count of volumes that had its name."""
-        record = job.record
-        return (
-            keys.volume(job.cluster, record.volume_id),
-            f"{keys.bricks_prefix(job.cluster, record.volume_id)}*",
-            keys.incarnation(job.cluster, record.name),
-        )
+        return (*_records(job), keys.incarnation(job.cluster, job.record.name))
 
     def do(self, job: Job) -> StoreEffect:
         """Write the record and its bricks, and remove bricks that it has no more; the record goes last."""
@@ -203,12 +198,7 @@ class RetainVolume:
 
     def footprint(self, job: Job) -> tuple[str, ...]:
         """The volume's record, those of its bricks, and what is retained of it."""
-        record = job.record
-        return (
-            keys.volume(job.cluster, record.volume_id),
-            f"{keys.bricks_prefix(job.cluster, record.volume_id)}*",
-            keys.retained(job.cluster, record.volume_id),
-        )
+        return (*_records(job), keys.retained(job.cluster, job.volume))
 
     def do(self, job: Job) -> StoreEffect:
         """Move the record to the retained ones and remove those of the bricks; the record goes first."""
@@ -282,6 +272,11 @@ def _no_secret() -> Secret:
 
 def _not_undone(job: Job) -> JournalError:
     return JournalError(f"step {job.step.step_id} ({job.step.kind}) is not undone")
+
+
+def _records(job: Job) -> tuple[str, ...]:
+    """Return the keys of a volume's record and of its bricks'."""
+    return (keys.volume(job.cluster, job.volume), f"{keys.bricks_prefix(job.cluster, job.volume)}*")
 
 
 def _restorable(entries: Entries, *puts: Put) -> StoreEffect:

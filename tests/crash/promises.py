@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from reconciler.failpoints import POINTS, Point, Stage, Where
+from tests.generated import between
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "transactions.md"
 BEGIN, END = "<!-- crash table -->", "<!-- end -->"
@@ -115,9 +116,7 @@ def table() -> str:
 
 def with_table(text: str) -> str:
     """Return a document with the present table between its marks."""
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n\n{table()}\n\n{END}{tail}"
+    return between(text, BEGIN, END, table())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from reconciler.lab import control
 from reconciler.lab.record import load
 from reconciler.ports.brick import RunningProcess
 from tests.crash.scene import stopped
-from tests.lab_faults import Applying, all_up, answer, applying, declare, plan, settled, transactions, volume
+from tests.lab_faults import all_up, answer, applying, declare, plan, settled, transactions, volume
 from tests.labs import Lab, cluster, eventually
 from tests.servers import freeze
 
@@ -138,18 +138,18 @@ def test_an_apply_that_has_committed_says_so_though_etcd_goes_away_then(
     it: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare_more(it)
-    with monkeypatch.context() as armed:
-        armed.setenv(VARIABLE, "lock.release.after=stop")
-        run = Applying(it, "apply", "--yes", "-f", str(it.root / "work" / "cluster.yaml"))
-    try:
+    monkeypatch.setenv(VARIABLE, "lock.release.after=stop")
+    with applying(it) as run:
+        monkeypatch.delenv(VARIABLE)
         eventually(lambda: stopped(run.pid), "it has committed", 60)
         it.stop("etcd:1", "etcd:2")
-        run.send(signal.SIGCONT)
-        assert run.wait(120) == 12, run.errors()
-        assert run.ended is not None
-        assert (run.ended["outcome"], run.ended["converged"]) == ("committed", None)
-        assert "could not be seen" in run.ended["message"]
-    finally:
-        run.close()
-        it.start("etcd:1", "etcd:2")
+        try:
+            run.send(signal.SIGCONT)
+            assert run.wait(120) == 12, run.errors()
+            assert run.ended is not None
+            assert (run.ended["outcome"], run.ended["converged"]) == ("committed", None)
+            assert "could not be seen" in run.ended["message"]
+        finally:
+            it.start("etcd:1", "etcd:2")
+    eventually(lambda: plan(it)[0] == 0, "the agents are back, too", 60)
     assert_whole(it)

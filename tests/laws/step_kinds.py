@@ -13,6 +13,7 @@ from typing import Any, cast
 from reconciler.actions.registry import node_actions
 from reconciler.engine.store_steps import STORE_STEPS
 from reconciler.ports.node import Action
+from tests.generated import between
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "step-kinds.md"
 BEGIN, END = "<!-- written by tests.laws.step_kinds: begin -->", "<!-- end -->"
@@ -59,9 +60,7 @@ def _said(method: object) -> str:
 
 def with_tables(text: str) -> str:
     """Return a document with the present tables between its marks."""
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n\n{tables()}\n\n{END}{tail}"
+    return between(text, BEGIN, END, tables())
 
 
 if __name__ == "__main__":

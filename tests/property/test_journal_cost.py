@@ -7,10 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.adapters.memory_store import MemoryStore
-from reconciler.ports.store import Change, Changes, WatchEnded
 from reconciler.txn.record import HeadState
 from tests.fast_nodes import Instant, agents, carry_out, creation
-from tests.journal_cost import assert_within_bounds, cost_of
+from tests.journal_cost import assert_within_bounds, cost_of, history
 from tests.sim.runs import prepared
 from tests.sim.scenarios import scenario
 from tests.sim.world import Trouble
@@ -24,17 +23,11 @@ def test_creations_of_any_size_cost_what_is_promised(volumes: int, nodes: int, f
     plan = creation(volumes, nodes)
     on_nodes = [step.step_id for step in plan.steps if step.node is not None]
     action = Instant([] if failing is None else [on_nodes[failing % len(on_nodes)]])
-    store, seen = MemoryStore(), list[Change]()
-
-    def note(batch: Changes | WatchEnded) -> None:
-        assert isinstance(batch, Changes)
-        seen.extend(batch.changes)
-
+    store = MemoryStore()
     with agents(store.another, plan, action):
         end = carry_out(store.another(), plan)
-    MemoryStore(inline=True, shared=store._data).watch("", 0, note)
     assert end.state is HeadState.COMMITTED if failing is None else end.state in ENDED, end.reason
-    cost = cost_of(seen, end.txn)
+    cost = cost_of(history(store.another()), end.txn)
     assert cost.kinds["step"] >= 2 * len(action.done)
     assert_within_bounds(cost, plan)
     assert cost.dispatches * 2 <= cost.kinds["cmd"], "independent steps are commanded together"

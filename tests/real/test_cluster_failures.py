@@ -19,6 +19,7 @@ from tests.lab_faults import (
     assert_nothing_unknown,
     command,
     declare,
+    newest,
     node,
     plan,
     planned_port,
@@ -60,7 +61,7 @@ def assert_rolled_back(it: Lab, text: str, code: int, *told: str) -> None:
     assert code == 5, text
     for words in ("rolled back completely", *told):
         assert words in text, f"{words!r} is not in: {text}"
-    assert next(iter(transactions(it).values())) == "rolled-back"
+    assert newest(it)[1] == "rolled-back"
     assert_nothing_unknown(it)
 
 
@@ -153,7 +154,7 @@ def test_an_undo_that_fails_waits_for_a_person_and_goes_on_afterwards(it: Lab, w
             assert started.wait() == 6, (started.ended, started.errors())
             assert started.ended is not None
             ways = [c for _, c in started.ended["decisions"]]
-    txn, state = next(iter(transactions(it).items()))
+    txn, state = newest(it)
     assert state == "stuck"
     assert f"gluster-state txn rollback {txn}" in ways
     code, text = command(it, "txn", "show", txn)

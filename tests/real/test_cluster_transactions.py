@@ -24,6 +24,7 @@ from tests.lab_faults import (
     command,
     declare,
     gone,
+    newest,
     node,
     plan,
     settled,
@@ -153,7 +154,7 @@ def test_an_apply_killed_in_its_rollback_is_rolled_back(it: Lab, volumes: list[d
 
 def idle(it: Lab) -> bool:
     """Return true once no step is claimed and unfinished."""
-    txn = next(iter(transactions(it)))
+    txn, _ = newest(it)
     return "claimed" not in {s["mark"] for s in answer(it, "txn", "show", txn)["steps"]}
 
 
@@ -204,7 +205,7 @@ def test_a_steward_killed_in_its_takeover_is_followed_by_the_other(
         control.stop(it.root, "agent:3")
         started.send(signal.SIGKILL)
         started.wait()
-    txn = next(iter(transactions(it)))
+    txn, _ = newest(it)
     eventually(lambda: holder(it, txn) is not None, "a steward has taken over", _TERMINAL_S)
     first = holder(it, txn)
     assert first is not None
@@ -233,7 +234,7 @@ def test_ctrl_c_pauses_at_a_safe_point_and_both_ways_lead_on(
         started.after(6)
         started.send(signal.SIGINT)
         assert started.wait() == 8, (started.ended, started.errors())
-    txn, state = next(iter(transactions(it).items()))
+    txn, state = newest(it)
     assert state == "paused"
     code, text = apply(it)
     assert (code, f"txn resume {txn}" in text) == (7, True), text

@@ -14,12 +14,12 @@ from reconciler.lab.record import load
 from reconciler.model.ids import TxnId
 from reconciler.plan.document import canonical_text, parse_document
 from reconciler.plan.step import Plan
-from reconciler.ports.store import MAX_VALUE_BYTES, Change, Changes, Commit, Put, WatchEnded
+from reconciler.ports.store import MAX_VALUE_BYTES, Change
 from reconciler.txn.record import HeadState
 from tests.fast_nodes import Instant, agents, carry_out, creation
-from tests.journal_cost import COMMITS, PER_STEP, Cost, assert_within_bounds, cost_of
-from tests.lab_faults import command, declare, plan, planned_port, port_held, transactions, volume
-from tests.labs import Lab, cluster, eventually
+from tests.journal_cost import COMMITS, PER_STEP, Cost, assert_within_bounds, cost_of, history
+from tests.lab_faults import command, declare, newest, plan, planned_port, port_held, volume
+from tests.labs import Lab, cluster
 from tests.servers import EtcdProcess
 
 pytestmark = pytest.mark.real
@@ -32,21 +32,6 @@ pytestmark = pytest.mark.real
 def etcd(tmp_path: Path) -> Iterator[EtcdProcess]:
     with EtcdProcess(tmp_path / "etcd") as process:
         yield process
-
-
-def history(store: EtcdStore) -> list[Change]:
-    """Return everything that was ever written."""
-    seen: list[Change] = []
-
-    def note(batch: Changes | WatchEnded) -> None:
-        assert isinstance(batch, Changes), batch
-        seen.extend(batch.changes)
-
-    watch = store.watch("", 0, note)
-    last = store.commit(Commit(when=(), then=(Put("/end", "x"),))).revision
-    eventually(lambda: seen and seen[-1].mod_revision == last, "the whole history", 60)
-    watch.close()
-    return seen
 
 
 @pytest.mark.timeout(900)  # five thousand steps on two processors that others use, too
@@ -130,7 +115,7 @@ def test_commands_on_real_bricks_cost_it_too(it: Lab) -> None:
         file, made = saved(it, name)
         code, text = command(it, "apply", file)
         assert code == 0, text
-        cost = cost_in(it, next(iter(transactions(it))))
+        cost = cost_in(it, newest(it)[0])
         assert_within_bounds(cost, made)
         assert cost.size <= PER_STEP * len(made.steps)
         assert cost.commits <= COMMITS * len(made.steps)
@@ -143,4 +128,4 @@ def test_an_apply_that_is_rolled_back_costs_no_more_than_both_ways(it: Lab) -> N
     with port_held(it, 2, planned_port(it, file, name="bad")):
         code, text = command(it, "apply", file)
     assert code == 5, text
-    assert_within_bounds(cost_in(it, next(iter(transactions(it)))), made)
+    assert_within_bounds(cost_in(it, newest(it)[0]), made)
