@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -140,8 +140,21 @@ class VolfileServer:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await ending.wait()
+        await _finish_accepting(doors)
         for door in doors:
             door.close()
         connections.close_all()
         await asyncio.sleep(0)  # the transports close in the next two turns of the loop
         await asyncio.sleep(0)
+
+
+async def _finish_accepting(doors: Iterable[asyncio.Server]) -> None:
+    """Accept nobody more, and wait until those who just are have become connections.
+
+    Until then each is a task of the loop, which would forget its socket if its door were closed (Python 3.11
+    asyncio/base_events.py: Server._attach).
+    """
+    for door in doors:
+        for listener in door.sockets:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)

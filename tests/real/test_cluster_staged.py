@@ -12,6 +12,7 @@ from reconciler.failpoints import VARIABLE
 from reconciler.lab import faults
 from tests.lab_faults import (
     all_up,
+    apply,
     applying,
     assert_nothing_unknown,
     command,
@@ -29,12 +30,17 @@ from tests.relay import Line, relayed
 pytestmark = pytest.mark.real
 GONE_S = 120  #: an agent is given up after 45 s; the rest is load
 LONGER_THAN_TWO_ROUNDS_OF_ASKING_S = 7
+#: What the self-heal daemon could not heal before the directory was waits for its next round: 10 minutes
+#: by default.
+HEALING = {"cluster.heal-timeout": "5"}
 
 
 @pytest.fixture(scope="module")
 def cut_off() -> Iterator[tuple[Lab, Line]]:
     """A cluster with the volume `base`, and the line between its third node and etcd."""
     with with_base() as it, relayed(it, 3) as line:
+        declare(it, volume(it, "base", options=HEALING))
+        eventually(lambda: apply(it)[0] == 0, "a base that is healed soon")
         yield it, line
 
 
@@ -56,7 +62,7 @@ def halfway(it: Lab, line: Line, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     time until its lock ends and a steward goes on.
     """
     eventually(lambda: all_up(it), "a cluster as declared", 60)
-    declare(it, volume(it, "base", options={"performance.cache-size": "64MB"}), volume(it, "new"))
+    declare(it, volume(it, "base", options={**HEALING, "performance.cache-size": "64MB"}), volume(it, "new"))
     file = str(it.root / "work" / "staged.gsplan")
     code, text = plan(it, "--rollback=all", "--out", file)
     assert code == 0, text
@@ -95,7 +101,7 @@ def test_an_agent_that_lost_etcd_serves_nothing_that_was_staged(it: Lab, line: L
     assert_nothing_unknown(it)
     assert not it.refuses_mount("base", node=3)
     assert it.refuses_mount("new", node=3)
-    declare(it, volume(it, "base"))
+    declare(it, volume(it, "base", options=HEALING))
     assert plan(it)[0] == 0
 
 

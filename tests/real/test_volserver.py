@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -351,6 +352,14 @@ def test_stopping_closes_every_connection_and_tells_the_source_nothing(
         assert is_closed(brick, 1)
     assert not (run_dir / "a.sock").exists()
     assert source.told("disconnected") == []
+
+
+def test_stopping_closes_who_is_just_being_accepted_too(server: VolfileServer, run_dir: Path) -> None:
+    server._call_soon(partial(time.sleep, 0.3))  # meanwhile they queue up, and the end behind them
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connected(door)) for door in (server, run_dir / "a.sock") * 5]
+        server.stop()
+        assert all(is_closed(client, 1) for client in clients)
 
 
 def test_a_stale_socket_is_replaced_and_a_live_one_is_not(source: RecordedSource, run_dir: Path) -> None:
