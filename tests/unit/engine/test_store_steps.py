@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from reconciler.adapters.memory_store import MemoryStore
-from reconciler.engine.store_steps import effect_of
+from reconciler.engine.store_steps import effect_of, undo_of
+from reconciler.errors import JournalError
 from reconciler.model import keys
 from reconciler.model.codec import decode, encode
 from reconciler.model.configured import Secret, VolumeRecord
@@ -55,3 +56,16 @@ def test_the_end_of_a_repair_writes_nothing_but_its_own_record() -> None:
     plan = replace(CREATE, volumes={HOME.volume_id: HOME})
     effect = effect_of(step, plan, {}, now=1, secret=lambda: Secret(username="u", password="p"))
     assert (effect.early, effect.operations, effect.before) == ((), (), {})
+
+
+def test_an_altered_before_image_restores_nothing_that_is_not_the_steps_own() -> None:
+    step = replace(STEP, kind="config.settings", volume=None)
+    own = keys.settings(CLUSTER)
+    assert undo_of(step, CREATE, {"entries": {own: "{}"}}) == (Put(own, "{}"),)
+    with pytest.raises(JournalError, match=f"names {KEY}, which is not its own"):
+        undo_of(step, CREATE, {"entries": {own: "{}", KEY: "{}"}})
+
+
+def test_a_step_that_is_no_way_back_is_not_undone() -> None:
+    with pytest.raises(JournalError, match="is not undone"):
+        undo_of(STEP, replace(CREATE, volumes={HOME.volume_id: HOME}), {})
